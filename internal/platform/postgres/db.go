@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Config says how to reach the database and how long things may take there.
+type Config struct {
+	// URL is the login's connection string.
+	URL string
+	// ApplicationName is what pg_stat_activity shows.
+	ApplicationName string
+	// MaxConns is the size of the pool. Default: 10.
+	MaxConns int32
+	// StatementTimeout is how long one statement may run. Default: 5 s.
+	StatementTimeout time.Duration
+	// LockTimeout is how long a statement may wait for a lock. Default: 2 s.
+	LockTimeout time.Duration
+	// IdleTimeout is how long a transaction may sit between two statements. Default: 10 s.
+	IdleTimeout time.Duration
+}
+
+// WithDefaults returns the config with the defaults where nothing was said.
+func (c Config) WithDefaults() Config {
+	if c.MaxConns == 0 {
+		c.MaxConns = 10
+	}
+	if c.StatementTimeout == 0 {
+		c.StatementTimeout = 5 * time.Second
+	}
+	if c.LockTimeout == 0 {
+		c.LockTimeout = 2 * time.Second
+	}
+	if c.IdleTimeout == 0 {
+		c.IdleTimeout = 10 * time.Second
+	}
+	return c
+}
+
+// DB is a pool of one login's connections. It is safe for concurrent use.
+type DB struct {
+	pool   *pgxpool.Pool
+	config Config
+}
+
+// Open makes a pool and connects once, so that a wrong address or password is noticed now.
+func Open(ctx context.Context, config Config) (*DB, error) {
+	config = config.WithDefaults()
+	poolConfig, err := pgxpool.ParseConfig(config.URL)
+	if err != nil {
+		return nil, fmt.Errorf("the database's connection string cannot be read: %w", err)
+	}
+	poolConfig.MaxConns = config.MaxConns
+	poolConfig.ConnConfig.RuntimeParams["application_name"] = config.ApplicationName
+	// Times are UTC wherever they are shown.
+	poolConfig.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	// A call that is cancelled cancels its query; without this the query would run on until its own timeout.
+	poolConfig.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: time.Second}
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, poolConfig)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	return &DB{pool: pool, config: config}, nil
+}
+
+// Close waits for the connections in use and closes all.
+func (db *DB) Close() { db.pool.Close() }
+
+// Ping connects and comes back.
+func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
+
+// Stat tells how the pool is used.
+func (db *DB) Stat() *pgxpool.Stat { return db.pool.Stat() }
+
+// QueuePool returns the pool itself, for the job queue alone: its library brings its own queries. A lint refuses it
+// everywhere but in the event bus.
+func (db *DB) QueuePool() *pgxpool.Pool { return db.pool }
+
+// Listen connects outside the pool, for LISTEN and NOTIFY. The caller closes the connection.
+func (db *DB) Listen(ctx context.Context) (*pgx.Conn, error) {
+	config := db.pool.Config().ConnConfig
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect for notifications: %w", err)
+	}
+	return conn, nil
+}
