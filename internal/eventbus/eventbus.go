@@ -1,0 +1,81 @@
+// Package eventbus publishes events and runs their handlers.
+//
+// Bus.Publish writes one row into the caller's transaction. A dispatcher turns each committed event into one delivery and
+// one River job per subscription; workers run the handlers, each in a transaction of the event's publisher that also
+// holds the delivery's success. It is the only package that knows River. Start at Bus, then Handle, then Bus.Run.
+package eventbus
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Config says how a process takes part in the bus.
+type Config struct {
+	// Logger receives one line per failed attempt and per slow handler. Default: slog.Default().
+	Logger *slog.Logger
+	// Worker names this process in the history of attempts, for example "host-1/4711".
+	Worker string
+	// Version is the program's, for the history of attempts.
+	Version string
+	// Concurrency is how many deliveries of one event type this process runs at once. Default: 10.
+	Concurrency int
+	// DispatchInterval is how often the dispatcher looks for events that nobody woke it for. Default: 1 s.
+	DispatchInterval time.Duration
+	// SweepAfter is how long a delivery may be overdue before it gets another job. Default: 5 minutes.
+	SweepAfter time.Duration
+	// DrainTimeout is how long running handlers may go on when the process stops. Default: 10 s.
+	DrainTimeout time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Concurrency == 0 {
+		c.Concurrency = 10
+	}
+	if c.DispatchInterval == 0 {
+		c.DispatchInterval = time.Second
+	}
+	if c.SweepAfter == 0 {
+		c.SweepAfter = 5 * time.Minute
+	}
+	if c.DrainTimeout == 0 {
+		c.DrainTimeout = 10 * time.Second
+	}
+	return c
+}
+
+// Bus knows the event types and their handlers. Handlers are registered before it runs; after that it is safe for
+// concurrent use.
+type Bus struct {
+	config   Config
+	types    *Catalogue
+	handlers map[string]*registration
+	invalid  []error
+	wake     *wake
+}
+
+// New returns a bus for the event types of the catalogue.
+func New(config Config, types *Catalogue) *Bus {
+	return &Bus{
+		config:   config.withDefaults(),
+		types:    types,
+		handlers: map[string]*registration{},
+		wake:     newWake(),
+	}
+}
+
+// Types returns the event types.
+func (b *Bus) Types() *Catalogue { return b.types }
+
+// Validate returns what is wrong with the registered handlers: a name taken twice, a type that is not in the catalogue.
+func (b *Bus) Validate() error {
+	if err := errors.Join(b.invalid...); err != nil {
+		return fmt.Errorf("event handlers: %w", err)
+	}
+	return nil
+}
