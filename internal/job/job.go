@@ -1,0 +1,125 @@
+// Package job serves an organisation's jobs, and tells matching candidates about new ones. Start at Service.
+package job
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	jobv1 "github.com/intime-solutions/intime/gen/go/intime/job/v1"
+	"github.com/intime-solutions/intime/internal/platform/apierr"
+)
+
+// The reasons of this service's errors.
+const (
+	ReasonNotFound = "JOB_NOT_FOUND"     // there is no such job in the caller's organisation
+	ReasonStale    = "JOB_VERSION_STALE" // the job was changed since the version that the caller names
+)
+
+var (
+	errNotFound = apierr.NotFound(ReasonNotFound, "job")
+	errStale    = apierr.Stale(ReasonStale, "job")
+)
+
+// job is a row of the table jobs.
+type job struct {
+	ID                 uuid.UUID
+	ClientID           *uuid.UUID
+	Title              string
+	Description        string
+	RequiredSkills     []string
+	ExperienceYearsMin *int32
+	ExperienceYearsMax *int32
+	SalaryMin          *int64
+	SalaryMax          *int64
+	SalaryCurrency     *string
+	Location           string
+	RemoteAllowed      bool
+	Status             string
+	Version            int64
+	CreatedBy          *uuid.UUID
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
+}
+
+var statusNames = map[jobv1.JobStatus]string{
+	jobv1.JobStatus_JOB_STATUS_OPEN:   "open",
+	jobv1.JobStatus_JOB_STATUS_CLOSED: "closed",
+	jobv1.JobStatus_JOB_STATUS_FILLED: "filled",
+}
+
+func statusOf(name string) jobv1.JobStatus {
+	for status, n := range statusNames {
+		if n == name {
+			return status
+		}
+	}
+	return jobv1.JobStatus_JOB_STATUS_UNSPECIFIED
+}
+
+func (j *job) proto() *jobv1.Job {
+	p := &jobv1.Job{
+		Id: j.ID.String(), Title: j.Title, Description: j.Description, RequiredSkills: j.RequiredSkills,
+		ExperienceYearsMin: j.ExperienceYearsMin, ExperienceYearsMax: j.ExperienceYearsMax,
+		SalaryMin: j.SalaryMin, SalaryMax: j.SalaryMax, Location: j.Location, RemoteAllowed: j.RemoteAllowed,
+		Status: statusOf(j.Status), Version: j.Version,
+		CreatedAt: timestamppb.New(j.CreatedAt), UpdatedAt: timestamppb.New(j.UpdatedAt),
+	}
+	if j.ClientID != nil {
+		p.ClientId = j.ClientID.String()
+	}
+	if j.SalaryCurrency != nil {
+		p.SalaryCurrency = *j.SalaryCurrency
+	}
+	if j.CreatedBy != nil {
+		p.CreatedBy = j.CreatedBy.String()
+	}
+	return p
+}
+
+// check holds the job to the rules between fields, with the ids and sentences that the schema has for them: of an update
+// the schema sees only the fields that were sent.
+func (j *job) check() error {
+	var violations []apierr.Violation
+	if j.ExperienceYearsMin != nil && j.ExperienceYearsMax != nil && *j.ExperienceYearsMax < *j.ExperienceYearsMin {
+		violations = append(violations, apierr.Violation{
+			Field: "experience_years_max", Rule: "experience_years_max.at_least_min",
+			Message: "The most experience is not below the least.",
+		})
+	}
+	if j.SalaryMin != nil && j.SalaryMax != nil && *j.SalaryMax < *j.SalaryMin {
+		violations = append(violations, apierr.Violation{
+			Field: "salary_max", Rule: "salary_max.at_least_min", Message: "The highest salary is not below the lowest.",
+		})
+	}
+	if (j.SalaryMin != nil || j.SalaryMax != nil) && j.SalaryCurrency == nil {
+		violations = append(violations, apierr.Violation{
+			Field: "salary_currency", Rule: "salary_currency.required", Message: "Say the currency of the salary.",
+		})
+	}
+	if len(violations) > 0 {
+		return apierr.Invalid(violations...)
+	}
+	return nil
+}
+
+// trimSkills drops blanks around skills and skills that are there already, in any case.
+func trimSkills(skills []string) []string {
+	var kept []string
+	for _, skill := range skills {
+		skill = strings.TrimSpace(skill)
+		if !slices.ContainsFunc(kept, func(k string) bool { return strings.EqualFold(k, skill) }) {
+			kept = append(kept, skill)
+		}
+	}
+	return kept
+}
+
+func unknownClient() error {
+	return apierr.Invalid(apierr.Violation{
+		Field: "client_id", Rule: "job.client_id.unknown", Message: "There is no such client.",
+	})
+}
