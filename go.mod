@@ -69,6 +69,5 @@ ignore (
 	./client
 	./node_modules
 	./tools
-	./web/.next
 	./web/node_modules
 )

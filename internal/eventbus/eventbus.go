@@ -26,6 +26,9 @@ type Config struct {
 	DispatchInterval time.Duration
 	// SweepAfter is how long a delivery may be overdue before it gets another job. Default: 5 minutes.
 	SweepAfter time.Duration
+	// Backoff says how long to wait after the given failed attempt, counted from 1, where a handler says nothing else.
+	// Default: DefaultBackoff.
+	Backoff func(attempt int) time.Duration
 	// DrainTimeout is how long running handlers may go on when the process stops. Default: 10 s.
 	DrainTimeout time.Duration
 }
@@ -42,6 +45,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.SweepAfter == 0 {
 		c.SweepAfter = 5 * time.Minute
+	}
+	if c.Backoff == nil {
+		c.Backoff = DefaultBackoff
 	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = 10 * time.Second

@@ -45,7 +45,7 @@ type Delivery[T Event] struct {
 type HandlerOptions struct {
 	// MaxAttempts is how many attempts a delivery has. Default: DefaultMaxAttempts.
 	MaxAttempts int
-	// Backoff says how long to wait after the given failed attempt, counted from 1. Default: DefaultBackoff.
+	// Backoff says how long to wait after the given failed attempt, counted from 1. Default: the bus's.
 	Backoff func(attempt int) time.Duration
 }
 
@@ -71,7 +71,7 @@ func Handle[T Event](b *Bus, name string, fn func(ctx context.Context, tx *postg
 		opts.MaxAttempts = DefaultMaxAttempts
 	}
 	if opts.Backoff == nil {
-		opts.Backoff = DefaultBackoff
+		opts.Backoff = b.config.Backoff
 	}
 	t, known := b.types.Lookup(zero.EventType())
 	switch {

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventv1 "github.com/intime-solutions/intime/gen/go/intime/event/v1"
+	"github.com/intime-solutions/intime/internal/platform/enumtext"
 )
 
 // storedEvent is a row of the table events.
@@ -58,42 +59,6 @@ type storedAttempt struct {
 	WorkerVersion *string
 }
 
-var (
-	eventStatuses = map[eventv1.EventStatus]string{
-		eventv1.EventStatus_EVENT_STATUS_PENDING:     "pending",
-		eventv1.EventStatus_EVENT_STATUS_PROCESSED:   "processed",
-		eventv1.EventStatus_EVENT_STATUS_FAILED:      "failed",
-		eventv1.EventStatus_EVENT_STATUS_DEAD_LETTER: "dead_letter",
-	}
-	deliveryStatuses = map[eventv1.DeliveryStatus]string{
-		eventv1.DeliveryStatus_DELIVERY_STATUS_PENDING:     "pending",
-		eventv1.DeliveryStatus_DELIVERY_STATUS_RUNNING:     "running",
-		eventv1.DeliveryStatus_DELIVERY_STATUS_SUCCEEDED:   "succeeded",
-		eventv1.DeliveryStatus_DELIVERY_STATUS_FAILED:      "failed",
-		eventv1.DeliveryStatus_DELIVERY_STATUS_DEAD_LETTER: "dead_letter",
-		eventv1.DeliveryStatus_DELIVERY_STATUS_SKIPPED:     "skipped",
-	}
-	attemptOutcomes = map[eventv1.AttemptOutcome]string{
-		eventv1.AttemptOutcome_ATTEMPT_OUTCOME_SUCCEEDED:   "succeeded",
-		eventv1.AttemptOutcome_ATTEMPT_OUTCOME_FAILED:      "failed",
-		eventv1.AttemptOutcome_ATTEMPT_OUTCOME_PANICKED:    "panicked",
-		eventv1.AttemptOutcome_ATTEMPT_OUTCOME_TIMED_OUT:   "timed_out",
-		eventv1.AttemptOutcome_ATTEMPT_OUTCOME_CRASHED:     "crashed",
-		eventv1.AttemptOutcome_ATTEMPT_OUTCOME_INTERRUPTED: "interrupted",
-	}
-)
-
-// named returns the enum's value for a name of the database; its zero where a newer program wrote the name.
-func named[E comparable](names map[E]string, name string) E {
-	for value, n := range names {
-		if n == name {
-			return value
-		}
-	}
-	var unspecified E
-	return unspecified
-}
-
 func (e *storedEvent) proto() (*eventv1.Event, error) {
 	payload, metadata := &structpb.Struct{}, &structpb.Struct{}
 	if err := protojson.Unmarshal(e.Payload, payload); err != nil {
@@ -103,7 +68,7 @@ func (e *storedEvent) proto() (*eventv1.Event, error) {
 		return nil, fmt.Errorf("read the metadata of event %s: %w", e.ID, err)
 	}
 	return &eventv1.Event{
-		Id: e.ID.String(), Type: e.Type, SchemaVersion: e.SchemaVersion, Status: named(eventStatuses, e.Status),
+		Id: e.ID.String(), Type: e.Type, SchemaVersion: e.SchemaVersion, Status: enumtext.Value[eventv1.EventStatus](e.Status),
 		Payload: payload, Metadata: metadata, PublishedAt: timestamppb.New(e.PublishedAt), ProcessedAt: timestamp(e.ProcessedAt),
 		RetryCount: e.RetryCount, ErrorMessage: value(e.ErrorMessage), CreatedBy: text(e.CreatedBy),
 		CreatedByName: value(e.CreatedByName), Source: e.Source, CorrelationId: e.CorrelationID.String(),
@@ -113,7 +78,7 @@ func (e *storedEvent) proto() (*eventv1.Event, error) {
 
 func (d *storedDelivery) proto() *eventv1.Delivery {
 	p := &eventv1.Delivery{
-		Id: d.ID.String(), HandlerName: d.HandlerName, Status: named(deliveryStatuses, d.Status),
+		Id: d.ID.String(), HandlerName: d.HandlerName, Status: enumtext.Value[eventv1.DeliveryStatus](d.Status),
 		AttemptCount: d.AttemptCount, MaxAttempts: d.MaxAttempts, NextAttemptAt: timestamp(d.NextAttemptAt),
 		FinishedAt: timestamp(d.FinishedAt), Reason: value(d.ErrorMessage),
 	}
@@ -125,7 +90,7 @@ func (d *storedDelivery) proto() *eventv1.Delivery {
 
 func (a *storedAttempt) proto() *eventv1.Attempt {
 	return &eventv1.Attempt{
-		Number: a.Number, Outcome: named(attemptOutcomes, a.Outcome), StartedAt: timestamppb.New(a.StartedAt),
+		Number: a.Number, Outcome: enumtext.Value[eventv1.AttemptOutcome](a.Outcome), StartedAt: timestamppb.New(a.StartedAt),
 		FinishedAt: timestamppb.New(a.FinishedAt), ErrorMessage: value(a.ErrorMessage),
 		Worker: value(a.Worker), WorkerVersion: value(a.WorkerVersion),
 	}

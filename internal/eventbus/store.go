@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 
 	eventv1 "github.com/intime-solutions/intime/gen/go/intime/event/v1"
 	"github.com/intime-solutions/intime/internal/platform/apierr"
+	"github.com/intime-solutions/intime/internal/platform/enumtext"
 	"github.com/intime-solutions/intime/internal/platform/postgres"
 )
 
@@ -53,7 +53,7 @@ type filters struct {
 func filtersOf(r *eventv1.ListEventsRequest) filters {
 	f := filters{Types: slices.Clone(r.GetTypes()), Handler: r.GetHandlerName(), ID: r.GetId()}
 	for _, status := range r.GetStatuses() {
-		f.Statuses = append(f.Statuses, eventStatuses[status])
+		f.Statuses = append(f.Statuses, enumtext.Name(status))
 	}
 	if r.GetPublishedAfter() != nil {
 		from := r.GetPublishedAfter().AsTime()
@@ -78,7 +78,7 @@ func listEvents(ctx context.Context, tx *postgres.Tx, by filters, after uuid.UUI
 	case len(by.Types) > 0:
 		statuses := by.Statuses
 		if len(statuses) == 0 {
-			statuses = slices.Sorted(maps.Values(eventStatuses))
+			statuses = enumtext.Names[eventv1.EventStatus]()
 		}
 		walks = "unnest(@types::text[]) AS t (type) CROSS JOIN unnest(@statuses::text[]) AS s (status)"
 		where.And("e.type = t.type", "types", by.Types)
@@ -109,7 +109,7 @@ func listEvents(ctx context.Context, tx *postgres.Tx, by filters, after uuid.UUI
 		SELECT `+eventColumns+`, p.full_name AS created_by_name
 		FROM `+walks+`
 		CROSS JOIN LATERAL (
-			SELECT * FROM public.events e WHERE `+where.SQL()+` ORDER BY e.id DESC LIMIT @limit
+			SELECT `+eventColumns+` FROM public.events e WHERE `+where.SQL()+` ORDER BY e.id DESC LIMIT @limit
 		) e
 		LEFT JOIN public.user_profiles p ON p.id = e.created_by
 		ORDER BY e.id DESC LIMIT @limit`, where.Args)

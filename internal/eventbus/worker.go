@@ -98,7 +98,7 @@ func (w *deliveryWorker) attempt(ctx context.Context, job *river.Job[deliveryArg
 		if held, err := a.hold(ctx, tx); err != nil || !held {
 			return errors.Join(err, abandonedUnless(held || err != nil))
 		}
-		err := tx.As(ctx, a.publisher(), func(ctx context.Context) error { return handleSafely(ctx, tx, r, a, payload) })
+		err := tx.As(ctx, a.publisher(), func(ctx context.Context) error { return w.handleSafely(ctx, tx, r, a, payload) })
 		if err != nil {
 			return err
 		}
@@ -159,10 +159,12 @@ func (w *deliveryWorker) failed(work context.Context, job *river.Job[deliveryArg
 }
 
 // handleSafely turns a panic into an error.
-func handleSafely(ctx context.Context, tx *postgres.Tx, r *registration, a attempt, payload proto.Message) (err error) {
+func (w *deliveryWorker) handleSafely(
+	ctx context.Context, tx *postgres.Tx, r *registration, a attempt, payload proto.Message,
+) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			slog.ErrorContext(ctx, "handler panicked", slog.String("handler", r.name), slog.Any("panic", v),
+			w.bus.config.Logger.ErrorContext(ctx, "handler panicked", slog.String("handler", r.name), slog.Any("panic", v),
 				slog.String("stack", string(debug.Stack())))
 			err = panicError{value: v}
 		}

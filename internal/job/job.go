@@ -11,6 +11,7 @@ import (
 
 	jobv1 "github.com/intime-solutions/intime/gen/go/intime/job/v1"
 	"github.com/intime-solutions/intime/internal/platform/apierr"
+	"github.com/intime-solutions/intime/internal/platform/enumtext"
 )
 
 // The reasons of this service's errors.
@@ -45,27 +46,12 @@ type job struct {
 	UpdatedAt          time.Time
 }
 
-var statusNames = map[jobv1.JobStatus]string{
-	jobv1.JobStatus_JOB_STATUS_OPEN:   "open",
-	jobv1.JobStatus_JOB_STATUS_CLOSED: "closed",
-	jobv1.JobStatus_JOB_STATUS_FILLED: "filled",
-}
-
-func statusOf(name string) jobv1.JobStatus {
-	for status, n := range statusNames {
-		if n == name {
-			return status
-		}
-	}
-	return jobv1.JobStatus_JOB_STATUS_UNSPECIFIED
-}
-
 func (j *job) proto() *jobv1.Job {
 	p := &jobv1.Job{
 		Id: j.ID.String(), Title: j.Title, Description: j.Description, RequiredSkills: j.RequiredSkills,
 		ExperienceYearsMin: j.ExperienceYearsMin, ExperienceYearsMax: j.ExperienceYearsMax,
 		SalaryMin: j.SalaryMin, SalaryMax: j.SalaryMax, Location: j.Location, RemoteAllowed: j.RemoteAllowed,
-		Status: statusOf(j.Status), Version: j.Version,
+		Status: enumtext.Value[jobv1.JobStatus](j.Status), Version: j.Version,
 		CreatedAt: timestamppb.New(j.CreatedAt), UpdatedAt: timestamppb.New(j.UpdatedAt),
 	}
 	if j.ClientID != nil {

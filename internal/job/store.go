@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	jobv1 "github.com/intime-solutions/intime/gen/go/intime/job/v1"
+	"github.com/intime-solutions/intime/internal/platform/enumtext"
 	"github.com/intime-solutions/intime/internal/platform/postgres"
 	"github.com/intime-solutions/intime/internal/platform/principal"
 )
@@ -107,7 +108,7 @@ func filtersOf(r *jobv1.ListJobsRequest) filters {
 		Skill: strings.ToLower(strings.TrimSpace(r.GetSkill())), Remote: r.RemoteAllowed,
 	}
 	for _, status := range r.GetStatuses() {
-		f.Statuses = append(f.Statuses, statusNames[status])
+		f.Statuses = append(f.Statuses, enumtext.Name(status))
 	}
 	slices.Sort(f.Statuses)
 	f.Statuses = slices.Compact(f.Statuses)

@@ -7,6 +7,7 @@ import (
 
 	jobv1 "github.com/intime-solutions/intime/gen/go/intime/job/v1"
 	"github.com/intime-solutions/intime/internal/platform/apierr"
+	"github.com/intime-solutions/intime/internal/platform/enumtext"
 )
 
 // clearable is a field that may be empty: whether it was sent, and how to empty it.
@@ -69,7 +70,7 @@ func apply(r *jobv1.UpdateJobRequest, stored *job) {
 		stored.RequiredSkills = trimSkills(r.GetRequiredSkills().GetValues())
 	}
 	if r.Status != nil {
-		stored.Status = statusNames[r.GetStatus()]
+		stored.Status = enumtext.Name(r.GetStatus())
 	}
 	if r.Title != nil {
 		stored.Title = strings.TrimSpace(r.GetTitle())
