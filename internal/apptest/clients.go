@@ -1,0 +1,74 @@
+package apptest
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"connectrpc.com/connect"
+
+	errorv1 "github.com/intime-solutions/intime/gen/go/intime/error/v1"
+	"github.com/intime-solutions/intime/gen/go/intime/event/v1/eventv1connect"
+	"github.com/intime-solutions/intime/gen/go/intime/job/v1/jobv1connect"
+	"github.com/intime-solutions/intime/gen/go/intime/session/v1/sessionv1connect"
+	"github.com/intime-solutions/intime/gen/go/intime/user/v1/userv1connect"
+)
+
+// Clients are the typed clients of one person.
+type Clients struct {
+	Events   eventv1connect.EventServiceClient
+	Jobs     jobv1connect.JobServiceClient
+	Sessions sessionv1connect.SessionServiceClient
+	Users    userv1connect.UserServiceClient
+}
+
+// As returns the clients of a demo person, by address or role; of nobody in particular for an empty one.
+func (e *Env) As(t *testing.T, person string) Clients {
+	t.Helper()
+	var token string
+	if person != "" {
+		token = e.Token(t, person)
+	}
+	return e.WithToken(token)
+}
+
+// WithToken returns clients that send the token.
+func (e *Env) WithToken(token string) Clients {
+	client := &http.Client{Transport: bearer(token)}
+	return Clients{
+		Events:   eventv1connect.NewEventServiceClient(client, e.URL),
+		Jobs:     jobv1connect.NewJobServiceClient(client, e.URL),
+		Sessions: sessionv1connect.NewSessionServiceClient(client, e.URL),
+		Users:    userv1connect.NewUserServiceClient(client, e.URL),
+	}
+}
+
+// Detail returns the error's detail; an empty one where it has none.
+func Detail(err error) *errorv1.ErrorDetail {
+	connectErr, ok := errors.AsType[*connect.Error](err)
+	if !ok {
+		return &errorv1.ErrorDetail{}
+	}
+	for _, d := range connectErr.Details() {
+		if value, err := d.Value(); err == nil {
+			if detail, ok := value.(*errorv1.ErrorDetail); ok {
+				return detail
+			}
+		}
+	}
+	return &errorv1.ErrorDetail{}
+}
+
+type bearer string
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b != "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+string(b))
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func reader(body string) io.Reader { return strings.NewReader(body) }
