@@ -24,9 +24,9 @@ import (
 )
 
 const (
-	// The pools, sized for a server with Postgres' default of 100 connections and a handful of processes.
-	apiConnections    = 16
-	workerConnections = 20
+	// apiConnections suits a server with Postgres' default of 100 connections and a handful of processes.
+	apiConnections  = 16
+	mailConnections = 1
 	// handlerIdleMargin is how much longer than the handler a transaction may sit idle: the handler's own timeout comes
 	// first, the database's is for a process that stands still.
 	handlerIdleMargin = 5 * time.Second

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/intime-solutions/intime/internal/platform/postgres"
+	"github.com/intime-solutions/intime/internal/platform/telemetry"
 )
 
 const (
@@ -20,8 +22,7 @@ const (
 	fetchCooldown = time.Millisecond
 	// fetchPollInterval covers notifications that River drops when two come within one cooldown.
 	fetchPollInterval = 100 * time.Millisecond
-	// rescueAfter is how long a job may run before it counts as lost with its process. Longer than the lease.
-	rescueAfter = 60 * time.Second
+	maintenanceWorkers = 2
 	// jobMaxAttempts is River's own limit, far above ours: the delivery decides when to stop.
 	jobMaxAttempts = 1000
 )
@@ -106,6 +107,22 @@ func (b *Bus) registry() (types, handlers []byte, err error) {
 	return types, handlers, err
 }
 
+// Connections is how many database connections Run needs at most: one for each delivery that runs, and a few for the
+// dispatcher and the queue itself. A pool that is smaller makes deliveries wait for each other.
+func (b *Bus) Connections() int32 {
+	const others = 8
+	return int32(b.config.Concurrency*len(b.queues()) + maintenanceWorkers + others) //nolint:gosec // at most a few thousand
+}
+
+// queues are the River queues of the types that have handlers.
+func (b *Bus) queues() map[string]bool {
+	queues := map[string]bool{}
+	for _, r := range b.handlers {
+		queues[queueOf(r.eventType.Name)] = true
+	}
+	return queues
+}
+
 func (b *Bus) newClient(db *postgres.DB) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &deliveryWorker{bus: b, db: db}); err != nil {
@@ -117,13 +134,13 @@ func (b *Bus) newClient(db *postgres.DB) (*river.Client[pgx.Tx], error) {
 	if err := river.AddWorkerSafely(workers, &sweepWorker{bus: b, db: db}); err != nil {
 		return nil, err
 	}
-	queues := map[string]river.QueueConfig{maintenanceQueue: {MaxWorkers: 2, FetchPollInterval: time.Second}}
-	for _, r := range b.handlers {
-		queues[queueOf(r.eventType.Name)] = river.QueueConfig{MaxWorkers: b.config.Concurrency}
+	queues := map[string]river.QueueConfig{maintenanceQueue: {MaxWorkers: maintenanceWorkers, FetchPollInterval: time.Second}}
+	for queue := range b.queues() {
+		queues[queue] = river.QueueConfig{MaxWorkers: b.config.Concurrency}
 	}
 	client, err := river.NewClient(riverpgxv5.New(db.QueuePool()), &river.Config{
 		ID:                   b.config.Worker,
-		Logger:               b.config.Logger,
+		Logger:               telemetry.AtLeast(b.config.Logger, slog.LevelWarn),
 		Schema:               riverSchema,
 		Queues:               queues,
 		Workers:              workers,
@@ -131,8 +148,8 @@ func (b *Bus) newClient(db *postgres.DB) (*river.Client[pgx.Tx], error) {
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    fetchPollInterval,
 		FetchOnlyKnownKinds:  true,
-		JobTimeout:           lease,
-		RescueStuckJobsAfter: rescueAfter,
+		JobTimeout:           b.config.lease(),
+		RescueStuckJobsAfter: b.config.rescueAfter(),
 		MaxAttempts:          jobMaxAttempts,
 		SoftStopTimeout:      b.config.DrainTimeout,
 	})
