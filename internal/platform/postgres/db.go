@@ -71,7 +71,7 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("connect to the database: %w", err)
+		return nil, describeConnect(err)
 	}
 	return &DB{pool: pool, config: config}, nil
 }

@@ -2,12 +2,44 @@ package postgres
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"net"
+	"strconv"
 	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // isBrokenConnection recognises what is left of a connection whose server went away.
 func isBrokenConnection(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EPIPE)
+}
+
+// connectError is a failed connection in one sentence; pgx itself lists every attempt.
+type connectError struct {
+	sentence string
+	cause    error
+}
+
+func (e *connectError) Error() string { return e.sentence }
+func (e *connectError) Unwrap() error { return e.cause }
+
+// describeConnect says who did not let us in, and why.
+func describeConnect(err error) error {
+	failed, ok := errors.AsType[*pgconn.ConnectError](err)
+	if !ok {
+		return fmt.Errorf("connect to the database: %w", err)
+	}
+	address := net.JoinHostPort(failed.Config.Host, strconv.Itoa(int(failed.Config.Port)))
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return &connectError{fmt.Sprintf("Postgres at %s does not let %s in: %s (SQLSTATE %s)",
+			address, failed.Config.User, refused.Message, refused.Code), err}
+	}
+	reason := err
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		reason = op.Err
+	}
+	return &connectError{fmt.Sprintf("no Postgres answers at %s: %s", address, reason), err}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -75,9 +76,23 @@ func setLoginPasswords(ctx context.Context, admin *pgx.Conn) error {
 		if err != nil {
 			return fmt.Errorf("set the password of %s: %w", login, err)
 		}
-		if _, err := admin.Exec(ctx, statement); err != nil {
+		if err := alterRole(ctx, admin, statement); err != nil {
 			return fmt.Errorf("set the password of %s: %w", login, err)
 		}
 	}
 	return nil
+}
+
+// alterRole runs a statement that changes a role. Roles belong to the whole cluster, and Postgres refuses to change one
+// that somebody else changes at that moment ("tuple concurrently updated"). It has waited for him by then.
+func alterRole(ctx context.Context, admin *pgx.Conn, statement string) error {
+	const attempts = 20
+	var err error
+	for range attempts {
+		_, err = admin.Exec(ctx, statement)
+		if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.Code != "XX000" {
+			return err
+		}
+	}
+	return err
 }

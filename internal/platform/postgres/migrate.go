@@ -54,7 +54,7 @@ func NewMigrator(ctx context.Context, adminURL string, goMigrations ...GoMigrati
 	var version int
 	if err := db.QueryRowContext(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
 		_ = db.Close()
-		return nil, fmt.Errorf("connect to the database: %w", err)
+		return nil, describeConnect(err)
 	}
 	if version < minServerVersion {
 		_ = db.Close()
@@ -86,7 +86,7 @@ func (m *Migrator) Up(ctx context.Context) ([]*goose.MigrationResult, error) {
 	}
 	admin, err := pgx.Connect(ctx, m.url)
 	if err != nil {
-		return results, fmt.Errorf("connect to the database: %w", err)
+		return results, describeConnect(err)
 	}
 	defer func() { _ = admin.Close(context.WithoutCancel(ctx)) }()
 	return results, setLoginPasswords(ctx, admin)

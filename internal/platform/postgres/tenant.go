@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/intime-solutions/intime/internal/platform/principal"
 )
@@ -75,10 +73,8 @@ func (db *DB) run(ctx context.Context, fn func(context.Context, *Tx) error, with
 		return fmt.Errorf("get a database connection: %w", err)
 	}
 	defer conn.Release()
-	if err := db.begin(ctx, conn, with); err != nil {
-		return fmt.Errorf("begin a transaction: %w", err)
-	}
 	tx := &Tx{conn: conn.Conn()}
+	db.begin(tx, with)
 	// A panic must not leave the transaction open; it goes on to whoever recovers.
 	defer tx.rollback(ctx)
 	if err := fn(ctx, tx); err != nil {
@@ -93,23 +89,16 @@ func (db *DB) run(ctx context.Context, fn func(context.Context, *Tx) error, with
 	return nil
 }
 
-// begin is the one place where transactions begin. Everything goes in one round trip, and every setting ends with the
-// transaction, so that the connection goes back as it came.
-func (db *DB) begin(ctx context.Context, conn *pgxpool.Conn, with settings) error {
-	var batch pgx.Batch
-	batch.Queue(with.begin)
-	batch.Queue(`SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true),
+// begin is the one place where transactions begin. Every setting ends with the transaction, so that the connection goes
+// back as it came.
+func (db *DB) begin(tx *Tx, with settings) {
+	tx.later(with.begin)
+	tx.later(`SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true),
 		set_config('idle_in_transaction_session_timeout', $3, true),
 		set_config('synchronous_commit', $4, true),
 		set_config('request.jwt.claims', $5, true), set_config('role', $6, true)`,
 		milliseconds(db.config.StatementTimeout), milliseconds(db.config.LockTimeout),
 		milliseconds(db.config.IdleTimeout), with.synchronousCommit, with.claims, with.role)
-	if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
-		// The transaction may have begun; a connection in doubt is not used again.
-		_ = conn.Conn().Close(context.WithoutCancel(ctx))
-		return err
-	}
-	return nil
 }
 
 // claims are the principal's, written anew: nothing of the token itself reaches the database, so Go and Postgres cannot

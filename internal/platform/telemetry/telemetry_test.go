@@ -18,7 +18,7 @@ func TestText(t *testing.T) {
 		"e-mail":               {"no user anna.berg@example.co.uk here", "no user an…@example.co.uk here"},
 		"short e-mail":         {"a@example.com", "a…@example.com"},
 		"two e-mails":          {"ab@x.de,cdef@y.de", "ab…@x.de,cd…@y.de"},
-		"connection URL":       {"connect postgres://intime:s3cr:t@db:5432/intime failed", "connect postgres://intime:[removed]@db:5432/intime failed"},
+		"connection URL":       {"to postgres://intime:s3cr:t@db:5432/intime", "to postgres://intime:[removed]@db:5432/intime"},
 		"password with an @":   {"postgres://u:p@ss@db/x", "postgres://u:[removed]@db/x"},
 		"connection key=value": {"host=db user=u password='a b' dbname=x", "host=db user=u password=[removed] dbname=x"},
 		"bearer":               {"sent Bearer abc.def-ghi", "sent Bearer [removed]"},
@@ -40,18 +40,18 @@ func TestNewLogger(t *testing.T) {
 		var out bytes.Buffer
 		logger, err := NewLogger(&out, Config{})
 		require.NoError(t, err)
-		logger.With("access_token", "abc", slog.Group("http", "Cookie", "s=1", "path", "/x")).
+		logger.With("access_token", "abc", slog.Group("http", "cookie", "s=1", "path", "/x")).
 			WithGroup("call").InfoContext(context.Background(), "mail to bert@example.com",
 			"error", errors.New("connect postgres://u:hunter2@db/x"),
-			"Authorization", "Bearer abc", "count", 3,
+			"authorization", "Bearer abc", "count", 3,
 			"who", struct{ Mail string }{"carla@example.com"})
 		var line map[string]any
 		require.NoError(t, json.Unmarshal(out.Bytes(), &line))
 		require.Equal(t, "mail to be…@example.com", line["msg"])
 		require.Equal(t, Removed, line["access_token"])
-		require.Equal(t, map[string]any{"Cookie": Removed, "path": "/x"}, line["http"])
+		require.Equal(t, map[string]any{"cookie": Removed, "path": "/x"}, line["http"])
 		require.Equal(t, map[string]any{
-			"error": "connect postgres://u:[removed]@db/x", "Authorization": Removed, "count": 3.0,
+			"error": "connect postgres://u:[removed]@db/x", "authorization": Removed, "count": 3.0,
 			"who": "{Mail:ca…@example.com}",
 		}, line["call"])
 	})
