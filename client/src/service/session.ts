@@ -1,0 +1,1 @@
+export * from "../../../gen/ts/intime/session/v1/session_service_pb.js";

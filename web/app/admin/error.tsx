@@ -1,0 +1,7 @@
+"use client";
+
+import { Crash } from "@/components/crash";
+
+export default function ErrorPage({ error }: { error: Error }) {
+  return <Crash error={error} />;
+}
