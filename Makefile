@@ -93,8 +93,8 @@ check: generate-check build lint ## Everything that must pass before a change la
 	@$(MAKE) --no-print-directory test
 
 .PHONY: bench
-bench: build ## Measure beside the peers (bench/README.md)
-	@cd bench && ./run.sh
+bench: ## Measure beside the peers (bench/README.md)
+	@go run ./bench
 
 .PHONY: clean
 clean: ## Remove what was built; the local data in .intime/ stays
