@@ -101,10 +101,11 @@ CREATE POLICY event_outbox_select ON event_outbox FOR SELECT TO intime_worker US
 CREATE POLICY event_outbox_update ON event_outbox FOR UPDATE TO intime_worker USING (true) WITH CHECK (true);
 CREATE POLICY event_outbox_delete ON event_outbox FOR DELETE TO intime_worker USING (true);
 
+-- Who may publish nothing has no use for keys, and takes none away from others.
 CREATE POLICY event_idempotency_keys_select ON event_idempotency_keys FOR SELECT TO authenticated
-    USING (org_id = (SELECT app.org_id()));
+    USING (org_id = (SELECT app.org_id()) AND (SELECT cardinality(app.publishable_types())) > 0);
 CREATE POLICY event_idempotency_keys_insert ON event_idempotency_keys FOR INSERT TO authenticated
-    WITH CHECK (org_id = (SELECT app.org_id()));
+    WITH CHECK (org_id = (SELECT app.org_id()) AND (SELECT cardinality(app.publishable_types())) > 0);
 
 GRANT CREATE ON SCHEMA app TO intime_bookkeeper;
 RESET ROLE;

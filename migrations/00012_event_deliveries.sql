@@ -196,7 +196,7 @@ CREATE FUNCTION app.start_delivery(
 
         UPDATE public.event_deliveries s
         SET status = 'running', attempt_count = s.attempt_count + 1, run_count = s.run_count + 1, started_at = clock,
-            next_attempt_at = NULL, lease_token = p_lease_token, lease_expires_at = clock + p_lease,
+            next_attempt_at = NULL, lease_token = p_lease_token, lease_expires_at = clock + coalesce(p_lease, interval '1 minute'),
             worker = p_worker, worker_version = p_worker_version
         WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name;
 

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/intime-solutions/intime/internal/app"
@@ -37,6 +39,8 @@ type Env struct {
 	App    *app.App
 	// AdminURL is the database, as its superuser.
 	AdminURL string
+
+	stop func()
 }
 
 // New clones the database and runs the program on it until the test ends.
@@ -61,22 +65,6 @@ func New(t *testing.T, options Options) *Env {
 	}
 	env.start(t)
 	return env
-}
-
-func (e *Env) start(t *testing.T) {
-	t.Helper()
-	program, err := app.New(t.Context(), e.Config)
-	require.NoError(t, err)
-	require.NoError(t, program.Listen(t.Context()))
-	e.App, e.URL = program, program.URL()
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- program.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		require.NoError(t, <-done)
-		program.Close()
-	})
 }
 
 // Admin connects as the superuser, whom row level security does not bind: to arrange what a test needs and to look at what
@@ -121,8 +109,54 @@ func (e *Env) Call(t *testing.T, token, path, body string, header ...string) *ht
 	return recorder
 }
 
+// Also runs a second program on the same database and data folder until the test ends.
+func (e *Env) Also(t *testing.T, change func(c *app.Config)) *Env {
+	t.Helper()
+	other := &Env{AdminURL: e.AdminURL, Config: e.Config}
+	change(&other.Config)
+	other.start(t)
+	return other
+}
+
+// Stop ends the program as a signal would, and waits until it has drained. Stopping twice is fine.
+func (e *Env) Stop() { e.stop() }
+
+func (e *Env) start(t *testing.T) {
+	t.Helper()
+	program, err := app.New(t.Context(), e.Config)
+	require.NoError(t, err)
+	e.App = program
+	if e.Config.Serve {
+		require.NoError(t, program.Listen(t.Context()))
+		e.URL = program.URL()
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- program.Run(ctx) }()
+	e.stop = sync.OnceFunc(func() {
+		cancel()
+		// Not require: a test with subtests that ends in its cleanup is not reported.
+		assert.NoError(t, <-done)
+		program.Close()
+	})
+	t.Cleanup(e.stop)
+}
+
 // Eventually waits until the condition holds, and fails the test when it never does.
 func Eventually(t *testing.T, condition func() bool, explanation string, args ...any) {
 	t.Helper()
-	require.Eventually(t, condition, patience, 10*time.Millisecond, append([]any{explanation}, args...)...)
+	Within(t, patience, condition, explanation, args...)
+}
+
+// Within is Eventually for what takes longer, or must not.
+func Within(t *testing.T, patience time.Duration, condition func() bool, explanation string, args ...any) {
+	t.Helper()
+	const pause = 10 * time.Millisecond
+	for deadline := time.Now().Add(patience); !condition(); {
+		require.True(t, time.Now().Before(deadline), append([]any{explanation}, args...)...)
+		select {
+		case <-t.Context().Done():
+		case <-time.After(pause):
+		}
+	}
 }

@@ -1,13 +1,18 @@
 package apptest
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	errorv1 "github.com/intime-solutions/intime/gen/go/intime/error/v1"
 	"github.com/intime-solutions/intime/gen/go/intime/event/v1/eventv1connect"
@@ -59,6 +64,25 @@ func Detail(err error) *errorv1.ErrorDetail {
 		}
 	}
 	return &errorv1.ErrorDetail{}
+}
+
+// Reason returns the stable reason of a failed answer to Call; empty for a success.
+func Reason(t *testing.T, answer *httptest.ResponseRecorder) string {
+	t.Helper()
+	var failure struct {
+		Details []struct {
+			Value string `json:"value"`
+		} `json:"details"`
+	}
+	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &failure))
+	for _, d := range failure.Details {
+		data, err := base64.RawStdEncoding.DecodeString(d.Value)
+		require.NoError(t, err)
+		var detail errorv1.ErrorDetail
+		require.NoError(t, proto.Unmarshal(data, &detail))
+		return detail.GetReason()
+	}
+	return ""
 }
 
 type bearer string

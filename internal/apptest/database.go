@@ -43,19 +43,21 @@ var (
 //
 //	func TestMain(m *testing.M) { apptest.Main(m) }
 func Main(m *testing.M) {
-	code := m.Run()
+	m.Run()
 	if started.Load() {
 		if c, err := shared(); err == nil {
 			_ = c.server.Stop(context.Background())
 		}
 	}
-	os.Exit(code)
 }
 
 func startCluster() (*cluster, error) {
 	started.Store(true)
 	ctx := context.Background()
-	_, file, _, _ := runtime.Caller(0)
+	_, file, _, ok := runtime.Caller(0)
+	if !ok {
+		return nil, errors.New("this file is nowhere")
+	}
 	root := filepath.Join(filepath.Dir(file), "..", "..")
 	server, err := embedded.Start(ctx, embedded.Config{
 		Ephemeral: true, BinDir: os.Getenv("INTIME_POSTGRES_BIN"), Cache: filepath.Join(embedded.DefaultDir(root), "cache"),

@@ -13,10 +13,6 @@ import (
 	"github.com/intime-solutions/intime/internal/platform/principal"
 )
 
-// lease is how long an attempt holds its delivery. It outlives the handler's timeout and ends before River gives the job
-// to somebody else.
-const lease = HandlerTimeout + 15*time.Second
-
 // attempt is what app.start_delivery answers.
 type attempt struct {
 	EventID       uuid.UUID
@@ -47,7 +43,7 @@ func (a attempt) publisher() principal.Principal {
 	return principal.Principal{UserID: *a.CreatedBy, OrgID: a.OrgID}
 }
 
-func startAttempt(ctx context.Context, db *postgres.DB, args deliveryArgs, worker, version string) (attempt, error) {
+func startAttempt(ctx context.Context, db *postgres.DB, args deliveryArgs, config Config) (attempt, error) {
 	a := attempt{EventID: args.EventID, HandlerName: args.Handler, LeaseToken: uuid.New()}
 	// Should the server lose this commit in a crash, the attempt was not counted, and that is all.
 	err := db.LoginRelaxed(ctx, func(ctx context.Context, tx *postgres.Tx) error {
@@ -64,7 +60,7 @@ func startAttempt(ctx context.Context, db *postgres.DB, args deliveryArgs, worke
 			SELECT verdict, wait, delivery_id, attempt, replayed, org_id, event_type, schema_version, payload, metadata,
 				published_at, created_by, correlation_id, depth, actor_active
 			FROM app.start_delivery($1, $2, $3, $4, $5, $6)`,
-			a.EventID, a.HandlerName, a.LeaseToken, lease, worker, version).
+			a.EventID, a.HandlerName, a.LeaseToken, config.lease(), config.Worker, config.Version).
 			Scan(&a.Verdict, &wait, &deliveryID, &number, &replayed, &org, &eventType, &schema, &a.Payload, &a.Metadata,
 				&published, &a.CreatedBy, &correlation, &depth, &active)
 		if err != nil {

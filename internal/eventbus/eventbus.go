@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// leaseMargin is the time between a handler's timeout and the end of its lease, and again until its job counts as lost.
+const leaseMargin = 15 * time.Second
+
 // Config says how a process takes part in the bus.
 type Config struct {
 	// Logger receives one line per failed attempt and per slow handler. Default: slog.Default().
@@ -29,6 +32,8 @@ type Config struct {
 	// Backoff says how long to wait after the given failed attempt, counted from 1, where a handler says nothing else.
 	// Default: DefaultBackoff.
 	Backoff func(attempt int) time.Duration
+	// HandlerTimeout is how long one attempt may take before its context is cancelled. Default: HandlerTimeout, 30 s.
+	HandlerTimeout time.Duration
 	// DrainTimeout is how long running handlers may go on when the process stops. Default: 10 s.
 	DrainTimeout time.Duration
 }
@@ -49,11 +54,21 @@ func (c Config) withDefaults() Config {
 	if c.Backoff == nil {
 		c.Backoff = DefaultBackoff
 	}
+	if c.HandlerTimeout == 0 {
+		c.HandlerTimeout = HandlerTimeout
+	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = 10 * time.Second
 	}
 	return c
 }
+
+// lease is how long an attempt holds its delivery. It outlives the handler's timeout, and ends before River gives the job
+// to somebody else.
+func (c Config) lease() time.Duration { return c.HandlerTimeout + leaseMargin }
+
+// rescueAfter is how long a job may run before it counts as lost with its process.
+func (c Config) rescueAfter() time.Duration { return c.lease() + leaseMargin }
 
 // Bus knows the event types and their handlers. Handlers are registered before it runs; after that it is safe for
 // concurrent use.

@@ -35,7 +35,7 @@ var errAbandoned = errors.New("the attempt lost its lease")
 
 // classify says what a handler's error means. What is not the handler's doing, a shutdown, a deadlock, a lost database, is
 // an interruption and does not count.
-func classify(work context.Context, r *registration, a attempt, err error) failure {
+func classify(work context.Context, timeout time.Duration, r *registration, a attempt, err error) failure {
 	f := failure{outcome: "failed", message: telemetry.Text(err.Error()), retryIn: r.waitAfter(err, a.Attempt)}
 	kind, _ := postgres.KindOf(err)
 	_, panicked := errors.AsType[panicError](err)
@@ -48,7 +48,7 @@ func classify(work context.Context, r *registration, a attempt, err error) failu
 		f.outcome, f.message, f.retryIn = "interrupted", "The process was shut down.", 0
 	case errors.Is(err, context.DeadlineExceeded):
 		f.outcome = "timed_out"
-		f.message = fmt.Sprintf("The handler took longer than %s.", HandlerTimeout)
+		f.message = fmt.Sprintf("The handler took longer than %s.", timeout)
 	case kind == postgres.KindConflict, kind == postgres.KindUnavailable:
 		f.outcome = "interrupted"
 	}

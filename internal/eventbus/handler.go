@@ -19,7 +19,7 @@ import (
 const (
 	// DefaultMaxAttempts is how many attempts a delivery has in all before it becomes a dead letter.
 	DefaultMaxAttempts = 3
-	// HandlerTimeout is how long one attempt may take before its context is cancelled.
+	// HandlerTimeout is how long one attempt may take before its context is cancelled, where Config says nothing else.
 	HandlerTimeout = 30 * time.Second
 	// SlowHandler is from when on an attempt is worth a warning in the log.
 	SlowHandler = 500 * time.Millisecond

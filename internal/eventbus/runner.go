@@ -21,7 +21,7 @@ const (
 	// fetchCooldown bounds how often a queue asks for jobs: small, for it is in the way of every event.
 	fetchCooldown = time.Millisecond
 	// fetchPollInterval covers notifications that River drops when two come within one cooldown.
-	fetchPollInterval = 100 * time.Millisecond
+	fetchPollInterval  = 100 * time.Millisecond
 	maintenanceWorkers = 2
 	// jobMaxAttempts is River's own limit, far above ours: the delivery decides when to stop.
 	jobMaxAttempts = 1000

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	eventv1 "github.com/intime-solutions/intime/gen/go/intime/event/v1"
+	"github.com/intime-solutions/intime/internal/platform/apierr"
 	"github.com/intime-solutions/intime/internal/platform/page"
 	"github.com/intime-solutions/intime/internal/platform/postgres"
 )
@@ -24,7 +25,10 @@ func NewService(db *postgres.DB, bus *Bus) *Service { return &Service{db: db, bu
 func (s *Service) PublishEvent(ctx context.Context, r *eventv1.PublishEventRequest) (*eventv1.PublishEventResponse, error) {
 	payload, err := protojson.Marshal(r.GetPayload())
 	if err != nil {
-		return nil, err
+		// A number that JSON has no word for, or a value that is none.
+		return nil, apierr.Invalid(apierr.Violation{
+			Field: "payload", Rule: "event.payload", Message: "The payload is not JSON.",
+		}).Because(err)
 	}
 	event, err := s.bus.types.Parse(r.GetType(), payload)
 	if err != nil {
@@ -36,7 +40,7 @@ func (s *Service) PublishEvent(ctx context.Context, r *eventv1.PublishEventReque
 		return err
 	})
 	if err != nil {
-		return nil, underField(err, "payload")
+		return nil, underField(err, "payload", event)
 	}
 	return &eventv1.PublishEventResponse{Id: published.ID.String(), Deduplicated: published.Deduplicated}, nil
 }
@@ -80,7 +84,10 @@ func (s *Service) GetEvent(ctx context.Context, r *eventv1.GetEventRequest) (*ev
 
 // ListEvents returns events, newest first, with their deliveries.
 func (s *Service) ListEvents(ctx context.Context, r *eventv1.ListEventsRequest) (*eventv1.ListEventsResponse, error) {
-	filters := filtersOf(r)
+	filters, err := filtersOf(r)
+	if err != nil {
+		return nil, err
+	}
 	after, err := page.Decode(r.GetPageToken(), filters)
 	if err != nil {
 		return nil, err

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"buf.build/go/protovalidate"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventv1 "github.com/intime-solutions/intime/gen/go/intime/event/v1"
 	"github.com/intime-solutions/intime/internal/platform/apierr"
@@ -50,23 +53,40 @@ type filters struct {
 	ID       string
 }
 
-func filtersOf(r *eventv1.ListEventsRequest) filters {
+// clockTolerance is how far apart an event's id and its time may be: the publisher's clock makes the one, the database's the
+// other, a moment later.
+const clockTolerance = time.Minute
+
+func filtersOf(r *eventv1.ListEventsRequest) (filters, error) {
 	f := filters{Types: slices.Clone(r.GetTypes()), Handler: r.GetHandlerName(), ID: r.GetId()}
 	for _, status := range r.GetStatuses() {
 		f.Statuses = append(f.Statuses, enumtext.Name(status))
 	}
-	if r.GetPublishedAfter() != nil {
-		from := r.GetPublishedAfter().AsTime()
-		f.From = &from
+	var err error
+	if f.From, err = timeOf("published_after", r.GetPublishedAfter()); err != nil {
+		return filters{}, err
 	}
-	if r.GetPublishedBefore() != nil {
-		to := r.GetPublishedBefore().AsTime()
-		f.To = &to
+	if f.To, err = timeOf("published_before", r.GetPublishedBefore()); err != nil {
+		return filters{}, err
 	}
 	slices.Sort(f.Types)
 	slices.Sort(f.Statuses)
 	f.Types, f.Statuses = slices.Compact(f.Types), slices.Compact(f.Statuses)
-	return f
+	return f, nil
+}
+
+// timeOf returns the time, nil where none was sent; JSON has no others, but a binary request may hold one that is none.
+func timeOf(field string, sent *timestamppb.Timestamp) (*time.Time, error) {
+	if sent == nil {
+		return nil, nil //nolint:nilnil // no time is no error
+	}
+	if err := sent.CheckValid(); err != nil {
+		return nil, apierr.Invalid(apierr.Violation{
+			Field: field, Rule: "event.time", Message: "A time is in one of the years 1 to 9999.",
+		}).Because(err)
+	}
+	t := sent.AsTime()
+	return &t, nil
 }
 
 // listEvents walks one index per combination of types and states, each in order and each for one page at most, and merges
@@ -91,12 +111,14 @@ func listEvents(ctx context.Context, tx *postgres.Tx, by filters, after uuid.UUI
 		where.And(`EXISTS (SELECT FROM public.event_deliveries d WHERE d.event_id = e.id AND d.handler_name = @handler)`,
 			"handler", by.Handler)
 	}
-	// Ids begin with the time: a range of time is a range of ids, and of partitions.
+	// Ids begin with the time, more or less: a range of time is within a range of ids, and of partitions.
 	if by.From != nil {
-		where.And("e.id >= app.uuid_v7_floor(@from)", "from", *by.From)
+		where.And("e.published_at >= @from", "from", *by.From)
+		where.And("e.id >= app.uuid_v7_floor(@from_id)", "from_id", by.From.Add(-clockTolerance))
 	}
 	if by.To != nil {
-		where.And("e.id < app.uuid_v7_floor(@to)", "to", *by.To)
+		where.And("e.published_at < @to", "to", *by.To)
+		where.And("e.id < app.uuid_v7_floor(@to_id)", "to_id", by.To.Add(clockTolerance))
 	}
 	if by.ID != "" {
 		where.And("(e.id = @id OR e.correlation_id = @id)", "id", by.ID)
@@ -155,8 +177,9 @@ func listAttempts(ctx context.Context, tx *postgres.Tx, eventID uuid.UUID) ([]*s
 	return found, nil
 }
 
-// underField puts the violations of an event's own rules under the request's field that holds the event.
-func underField(err error, field string) error {
+// underField puts the violations of an event's own rules under the request's field that holds the event. A rule over the
+// whole event is named after the field to blame.
+func underField(err error, field string, event Event) error {
 	invalid, ok := errors.AsType[*protovalidate.ValidationError](err)
 	if !ok {
 		return err
@@ -164,8 +187,13 @@ func underField(err error, field string) error {
 	var violations []apierr.Violation
 	for _, v := range invalid.Violations {
 		path := field
-		if p := protovalidate.FieldPathString(v.Proto.GetField()); p != "" {
-			path += "." + p
+		blamed := protovalidate.FieldPathString(v.Proto.GetField())
+		if name, _, _ := strings.Cut(v.Proto.GetRuleId(), "."); blamed == "" &&
+			event.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(name)) != nil {
+			blamed = name
+		}
+		if blamed != "" {
+			path += "." + blamed
 		}
 		violations = append(violations, apierr.Violation{Field: path, Rule: v.Proto.GetRuleId(), Message: v.Proto.GetMessage()})
 	}

@@ -39,7 +39,7 @@ type deliveryWorker struct {
 }
 
 // Timeout is River's own; the handler's is shorter, so that there is time to write down how it ended.
-func (w *deliveryWorker) Timeout(*river.Job[deliveryArgs]) time.Duration { return lease }
+func (w *deliveryWorker) Timeout(*river.Job[deliveryArgs]) time.Duration { return w.bus.config.lease() }
 
 // Work makes one attempt. It never returns a handler's error: retries are the delivery's, not the job's.
 func (w *deliveryWorker) Work(ctx context.Context, job *river.Job[deliveryArgs]) error {
@@ -48,7 +48,7 @@ func (w *deliveryWorker) Work(ctx context.Context, job *river.Job[deliveryArgs])
 		// Another version of the program knows it.
 		return river.JobSnooze(time.Minute)
 	}
-	a, err := startAttempt(ctx, w.db, job.Args, w.bus.config.Worker, w.bus.config.Version)
+	a, err := startAttempt(ctx, w.db, job.Args, w.bus.config)
 	if err != nil {
 		return w.startFailed(ctx, err)
 	}
@@ -69,7 +69,7 @@ func (w *deliveryWorker) Work(ctx context.Context, job *river.Job[deliveryArgs])
 	}
 	if errors.Is(err, errAbandoned) {
 		// The job is the other attempt's now. Ending it from here, well or badly, would take it away from there.
-		return river.JobSnooze(lease)
+		return river.JobSnooze(w.bus.config.lease())
 	}
 	return w.failed(ctx, job, registered, a, err)
 }
@@ -91,7 +91,7 @@ func (w *deliveryWorker) attempt(ctx context.Context, job *river.Job[deliveryArg
 	if err != nil {
 		return givenUp(giveUpPayloadInvalid, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, HandlerTimeout)
+	ctx, cancel := context.WithTimeout(ctx, w.bus.config.HandlerTimeout)
 	defer cancel()
 	ctx = withRun(ctx, &run{eventID: a.EventID, eventType: a.EventType, correlationID: a.CorrelationID, depth: a.Depth})
 	return w.db.Login(ctx, func(ctx context.Context, tx *postgres.Tx) error {
@@ -116,7 +116,7 @@ func (w *deliveryWorker) attempt(ctx context.Context, job *river.Job[deliveryArg
 // failed writes down how the attempt ended, in a transaction of its own, and says when the job is to come back. It goes
 // on trying for a while: what made the handler fail may be the database itself.
 func (w *deliveryWorker) failed(work context.Context, job *river.Job[deliveryArgs], r *registration, a attempt, cause error) error {
-	f := classify(work, r, a, cause)
+	f := classify(work, w.bus.config.HandlerTimeout, r, a, cause)
 	if reason, ok := errors.AsType[givenUpError](cause); ok {
 		f.giveUp = reason.reason
 	}
@@ -142,7 +142,7 @@ func (w *deliveryWorker) failed(work context.Context, job *river.Job[deliveryArg
 		case <-ctx.Done():
 			// The lease runs out and the next attempt finds this one crashed.
 			w.bus.config.Logger.ErrorContext(ctx, "failed attempt not written down", slog.Any("error", err))
-			return river.JobSnooze(lease)
+			return river.JobSnooze(w.bus.config.lease())
 		}
 	}
 	w.bus.config.Logger.WarnContext(ctx, "attempt failed", slog.String("handler", r.name),
@@ -150,7 +150,7 @@ func (w *deliveryWorker) failed(work context.Context, job *river.Job[deliveryArg
 		slog.String("outcome", f.outcome), slog.String("status", value(now.Status)), slog.Any("error", cause))
 	switch {
 	case now.Status == nil:
-		return river.JobSnooze(lease)
+		return river.JobSnooze(w.bus.config.lease())
 	case now.NextAttemptAt == nil:
 		return nil
 	default:

@@ -3,6 +3,7 @@ package job
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,6 +87,26 @@ func (j *job) check() error {
 			Field: "salary_currency", Rule: "salary_currency.required", Message: "Say the currency of the salary.",
 		})
 	}
+	if len(violations) > 0 {
+		return apierr.Invalid(violations...)
+	}
+	return nil
+}
+
+// checkBlank refuses text that trimming leaves nothing of, with the ids and sentences that the schema has for that: the
+// schema knows the blanks of ASCII, trimming those of Unicode. nil is text that was not sent.
+func checkBlank(title, location *string, skillsField string, skills []string) error {
+	var violations []apierr.Violation
+	blame := func(text *string, field, rule, message string) {
+		if text != nil && strings.TrimSpace(*text) == "" {
+			violations = append(violations, apierr.Violation{Field: field, Rule: rule, Message: message})
+		}
+	}
+	blame(title, "title", "job.title", "Give the job a title of 1 to 200 characters.")
+	for i := range skills {
+		blame(&skills[i], skillsField+"["+strconv.Itoa(i)+"]", "job.required_skills.length", "A skill has 1 to 100 characters.")
+	}
+	blame(location, "location", "job.location", "Say where the work is done, in 1 to 200 characters.")
 	if len(violations) > 0 {
 		return apierr.Invalid(violations...)
 	}

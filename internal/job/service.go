@@ -23,6 +23,9 @@ func NewService(db *postgres.DB, bus *eventbus.Bus) *Service { return &Service{d
 
 // CreateJob creates a job and publishes job.created in the same transaction.
 func (s *Service) CreateJob(ctx context.Context, r *jobv1.CreateJobRequest) (*jobv1.CreateJobResponse, error) {
+	if err := checkBlank(&r.Title, &r.Location, "required_skills", r.GetRequiredSkills()); err != nil {
+		return nil, err
+	}
 	wanted := &job{
 		ClientID: optionalID(r.GetClientId()), Title: strings.TrimSpace(r.GetTitle()), Description: r.GetDescription(),
 		RequiredSkills:     trimSkills(r.GetRequiredSkills()),
@@ -98,6 +101,9 @@ func (s *Service) ListJobs(ctx context.Context, r *jobv1.ListJobsRequest) (*jobv
 // UpdateJob changes the fields that are sent and leaves the others as they are.
 func (s *Service) UpdateJob(ctx context.Context, r *jobv1.UpdateJobRequest) (*jobv1.UpdateJobResponse, error) {
 	if err := checkCleared(r); err != nil {
+		return nil, err
+	}
+	if err := checkBlank(r.Title, r.Location, "required_skills.values", r.GetRequiredSkills().GetValues()); err != nil {
 		return nil, err
 	}
 	var updated *job

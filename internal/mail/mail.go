@@ -12,12 +12,13 @@ import (
 
 // Mail is a mail to one person.
 type Mail struct {
+	Content
+
 	// DedupKey makes queueing the same mail again do nothing: the delivery's id and the recipient's, say. Unique in the
 	// organisation, at most 400 characters.
 	DedupKey string
 	To       string // the address
 	ToName   string // the name beside it; may be empty
-	Content
 }
 
 // Queue writes mails into the caller's transaction, in one round trip. Only event handlers may; row level security refuses

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	netmail "net/mail"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -88,6 +90,12 @@ func (s *Sender) RunOnce(ctx context.Context) (taken int, err error) {
 		return 0, err
 	}
 	for _, m := range mails {
+		if held, err := s.hold(ctx, m); err != nil || !held {
+			if err != nil {
+				return len(mails), err
+			}
+			continue
+		}
 		sendErr := s.send(ctx, m)
 		if sendErr != nil {
 			s.config.Logger.WarnContext(ctx, "mail not sent", slog.String("mail_id", m.ID.String()),
@@ -119,12 +127,30 @@ func (s *Sender) claim(ctx context.Context) (mails []queued, err error) {
 	return mails, err
 }
 
+// hold makes the lease last for one more mail: those before it may have taken longer than the whole lease. False for a mail
+// that another sender claimed meanwhile.
+func (s *Sender) hold(ctx context.Context, m queued) (held bool, err error) {
+	err = s.db.Login(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE public.outgoing_mails SET next_attempt_at = now() + $3::interval
+			WHERE id = $1 AND attempt_count = $2 AND status = 'queued'`, m.ID, m.AttemptCount, sendLease)
+		if err != nil {
+			return fmt.Errorf("hold mail: %w", err)
+		}
+		held = tag.RowsAffected() == 1
+		return nil
+	})
+	return held, err
+}
+
 func (s *Sender) send(ctx context.Context, m queued) error {
 	message := gomail.NewMsg()
 	if err := message.From(s.config.From); err != nil {
 		return err
 	}
-	if err := message.AddToFormat(m.RecipientName, m.Recipient); err != nil {
+	// A name is one line, and written so that nothing in it can be taken for an address.
+	to := netmail.Address{Name: strings.Join(strings.Fields(m.RecipientName), " "), Address: m.Recipient}
+	if err := message.To(to.String()); err != nil {
 		return err
 	}
 	message.Subject(m.Subject)
@@ -150,7 +176,7 @@ func (s *Sender) note(ctx context.Context, m queued, sendErr error) error {
 			UPDATE public.outgoing_mails
 			SET status = $2, error_message = nullif($3, ''), next_attempt_at = now() + $4::interval,
 				sent_at = CASE WHEN $2 = 'sent' THEN now() END
-			WHERE id = $1`, m.ID, status, message, wait)
+			WHERE id = $1 AND attempt_count = $5`, m.ID, status, message, wait, m.AttemptCount)
 		if err != nil {
 			return fmt.Errorf("note that mail was sent: %w", err)
 		}

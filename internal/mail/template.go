@@ -15,37 +15,47 @@ type Content struct{ Subject, Text, HTML string }
 // Template is a mail with blanks. Its file <name>.txt begins with the subject line and an empty line; <name>.html is the
 // same for programs that show HTML, with everything that is filled in escaped.
 type Template struct {
-	text *texttemplate.Template
-	html *htmltemplate.Template
+	subject *texttemplate.Template
+	text    *texttemplate.Template
+	html    *htmltemplate.Template
 }
 
 // ParseTemplate reads the two files of a template; name is their path without the ending.
 func ParseTemplate(files fs.FS, name string) (*Template, error) {
-	text, err := texttemplate.New(path.Base(name)+".txt").Option("missingkey=error").ParseFS(files, name+".txt")
+	source, err := fs.ReadFile(files, name+".txt")
 	if err != nil {
+		return nil, fmt.Errorf("read mail template: %w", err)
+	}
+	// Cut before anything is filled in: an empty line in what is filled in cuts nothing.
+	subject, body, ok := strings.Cut(strings.ReplaceAll(string(source), "\r\n", "\n"), "\n\n")
+	if !ok {
+		return nil, fmt.Errorf("parse mail template: %s.txt has no subject line", name)
+	}
+	t := &Template{}
+	if t.subject, err = texttemplate.New(name + " subject").Option("missingkey=error").Parse(subject); err != nil {
 		return nil, fmt.Errorf("parse mail template: %w", err)
 	}
-	html, err := htmltemplate.New(path.Base(name)+".html").Option("missingkey=error").ParseFS(files, name+".html")
-	if err != nil {
+	if t.text, err = texttemplate.New(name + ".txt").Option("missingkey=error").Parse(body); err != nil {
 		return nil, fmt.Errorf("parse mail template: %w", err)
 	}
-	return &Template{text: text, html: html}, nil
+	if t.html, err = htmltemplate.New(path.Base(name)+".html").Option("missingkey=error").ParseFS(files, name+".html"); err != nil {
+		return nil, fmt.Errorf("parse mail template: %w", err)
+	}
+	return t, nil
 }
 
 // Render fills the blanks.
 func (t *Template) Render(data any) (Content, error) {
-	var text, html strings.Builder
+	var subject, text, html strings.Builder
+	if err := t.subject.Execute(&subject, data); err != nil {
+		return Content{}, fmt.Errorf("render mail: %w", err)
+	}
 	if err := t.text.Execute(&text, data); err != nil {
 		return Content{}, fmt.Errorf("render mail: %w", err)
 	}
 	if err := t.html.Execute(&html, data); err != nil {
 		return Content{}, fmt.Errorf("render mail: %w", err)
 	}
-	subject, body, ok := strings.Cut(text.String(), "\n\n")
-	if !ok {
-		return Content{}, fmt.Errorf("render mail: %s has no subject line", t.text.Name())
-	}
 	// A subject is one line, whatever was filled in: a second one would be a header.
-	subject = strings.Join(strings.Fields(subject), " ")
-	return Content{Subject: subject, Text: body, HTML: html.String()}, nil
+	return Content{Subject: strings.Join(strings.Fields(subject.String()), " "), Text: text.String(), HTML: html.String()}, nil
 }

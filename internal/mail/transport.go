@@ -77,7 +77,14 @@ func NewOutbox(folder string) (*Outbox, error) {
 // Folder is where the mail goes.
 func (o *Outbox) Folder() string { return o.folder }
 
-// Send writes the message. Sending it again writes the same file.
+// Send writes the message. Sending it again writes the same file. Whoever reads the folder finds whole messages alone.
 func (o *Outbox) Send(_ context.Context, message *gomail.Msg, id uuid.UUID) error {
-	return message.WriteToFile(filepath.Join(o.folder, id.String()+".eml"))
+	name := filepath.Join(o.folder, id.String()+".eml")
+	if err := message.WriteToFile(name + ".part"); err != nil {
+		return fmt.Errorf("write mail: %w", err)
+	}
+	if err := os.Rename(name+".part", name); err != nil {
+		return fmt.Errorf("write mail: %w", err)
+	}
+	return nil
 }

@@ -78,8 +78,8 @@ func (b failedBatch) Tx() pgx.Tx                       { return nil }
 
 // ignoreAfter drops the error of closing after another one: it would say the same again.
 func ignoreAfter(first, closing error) error {
-	if first != nil || errors.Is(closing, pgx.ErrTxClosed) {
-		return nil
+	if first == nil && !errors.Is(closing, pgx.ErrTxClosed) {
+		return closing
 	}
-	return closing
+	return nil
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,10 +25,16 @@ const (
 	KindCanceled         // the caller hung up
 )
 
+// stateCanceled is what Postgres says of a query that was cancelled, whoever did it: the statement's timeout, or the caller
+// whose context ended.
+const stateCanceled = "57014"
+
 // KindOf returns the kind of a database error and the constraint's name where one was broken.
 func KindOf(err error) (kind Kind, constraint string) {
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if pgErr.Code == stateCanceled && errors.Is(err, context.Canceled) {
+			return KindCanceled, ""
+		}
 		return kindOfSQLState(pgErr.Code), pgErr.ConstraintName
 	}
 	var connectErr *pgconn.ConnectError
@@ -55,7 +62,7 @@ func kindOfSQLState(code string) Kind {
 		return KindDenied
 	case "40001", "40P01", "55P03":
 		return KindConflict
-	case "57014", "25P03", "25P04":
+	case stateCanceled, "25P03", "25P04":
 		return KindTimeout
 	case "57P01", "57P02", "57P03", "53300", "53100", "53200", "53400":
 		return KindUnavailable
@@ -64,4 +71,14 @@ func kindOfSQLState(code string) Kind {
 		return KindUnavailable
 	}
 	return KindOther
+}
+
+// ended adds the reason to an error that a query was cancelled, where it is that the caller's context ended: his deadline
+// passed, or he hung up.
+func ended(ctx context.Context, err error) error {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || pgErr.Code != stateCanceled || ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ctx.Err(), err)
 }

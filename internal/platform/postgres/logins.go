@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -45,13 +46,23 @@ func LoginURL(adminURL string, login Login) (string, error) {
 		u.RawQuery = query.Encode()
 		return u.String(), nil
 	}
-	// Keywords and values: the last one wins.
+	// Keywords and values. Of the administrator's, all but his name and password are the login's.
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s user=%s", adminURL, login)
+	for _, pair := range keywordValue().FindAllStringSubmatch(adminURL, -1) {
+		if pair[1] != "user" && pair[1] != "password" {
+			fmt.Fprintf(&b, "%s=%s ", pair[1], pair[2])
+		}
+	}
+	fmt.Fprintf(&b, "user=%s", login)
 	if password != "" {
 		fmt.Fprintf(&b, " password=%s", password)
 	}
 	return b.String(), nil
+}
+
+// keywordValue matches a keyword and its value, quoted or not, in a connection string that is not a URL.
+func keywordValue() *regexp.Regexp {
+	return regexp.MustCompile(`(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s\\]|\\.)*)`)
 }
 
 func loginPassword(adminPassword string, login Login) string {

@@ -151,7 +151,9 @@ func onBehalf(t *testing.T, emailOrRole string) context.Context {
 }
 
 // claimsOf are the claims of a person's request, and claimsOfSystem those of the system itself.
-func claimsOf(user uuid.UUID) string { return claims(map[string]any{"sub": user, "role": "authenticated"}) }
+func claimsOf(user uuid.UUID) string {
+	return claims(map[string]any{"sub": user, "role": "authenticated"})
+}
 
 func claimsOfSystem(org uuid.UUID) string {
 	return claims(map[string]any{"actor": "system", "org_id": org, "role": "authenticated"})

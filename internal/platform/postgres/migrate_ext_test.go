@@ -187,7 +187,9 @@ func dump(t *testing.T, conn *pgx.Conn) []string {
 			SELECT oid, nspname, nspowner, nspacl FROM pg_namespace
 			WHERE nspname IN ('public', 'app', 'partitions', 'river', 'auth')
 		), relations AS (
-			SELECT c.*, format('%I.%I', s.nspname, c.relname) AS full_name FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
+			SELECT c.oid, c.relkind, c.relowner, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, c.relpartbound, c.relacl,
+				format('%I.%I', s.nspname, c.relname) AS full_name
+			FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
 		)
 		SELECT format('schema %s owner %s %s', nspname, nspowner::regrole, obj_description(oid, 'pg_namespace')) FROM spaces
 		UNION ALL
@@ -236,7 +238,9 @@ func dump(t *testing.T, conn *pgx.Conn) []string {
 		UNION ALL
 		SELECT format('grant database to %s: %s', CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, a.privilege_type)
 		FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) a WHERE datname = current_database()`)
-	for _, table := range []string{"roles", "permissions", "role_permissions", "organizations", "app.partitioned_tables", "river.river_migration"} {
+	for _, table := range []string{
+		"roles", "permissions", "role_permissions", "organizations", "app.partitioned_tables", "river.river_migration",
+	} {
 		if len(column[bool](t, conn, `SELECT true WHERE to_regclass($1) IS NOT NULL`, table)) > 0 {
 			lines = append(lines, column[string](t, conn,
 				`SELECT 'row `+table+` ' || (to_jsonb(r) - 'created_at' - 'updated_at')::text FROM `+table+` r`)...)

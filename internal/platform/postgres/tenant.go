@@ -61,7 +61,7 @@ func (db *DB) LoginRelaxed(ctx context.Context, fn func(ctx context.Context, tx 
 // LoginRow runs one statement as the login itself, outside a transaction and so in one round trip, and scans its one row.
 // It returns pgx.ErrNoRows where there is none.
 func (db *DB) LoginRow(ctx context.Context, sql string, args []any, into ...any) error {
-	return db.pool.QueryRow(ctx, sql, args...).Scan(into...)
+	return ended(ctx, db.pool.QueryRow(ctx, sql, args...).Scan(into...))
 }
 
 // settings are what a transaction begins with.
@@ -78,10 +78,10 @@ func (db *DB) run(ctx context.Context, fn func(context.Context, *Tx) error, with
 	// A panic must not leave the transaction open; it goes on to whoever recovers.
 	defer tx.rollback(ctx)
 	if err := fn(ctx, tx); err != nil {
-		return err
+		return ended(ctx, err)
 	}
 	if err := tx.commit(ctx); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("commit: %w", ended(ctx, err))
 	}
 	for _, f := range tx.afterCommit {
 		f()

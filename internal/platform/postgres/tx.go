@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -31,9 +32,13 @@ var errNotYours = errors.New("the transaction belongs to the function that began
 func (tx *Tx) AfterCommit(f func()) { tx.afterCommit = append(tx.afterCommit, f) }
 
 // As runs fn in the same transaction on behalf of p, under row level security, and goes back to the login afterwards. It
-// is for the bus: a handler's effects and the bus's own books commit together. After an error of fn the transaction must
+// is for the bus: a handler's effects and the bus's own books commit together. A principal without an organisation gets
+// ErrNoTenant. After an error of fn the transaction must
 // not be used any more; returning the error sees to that.
 func (tx *Tx) As(ctx context.Context, p principal.Principal, fn func(ctx context.Context) error) error {
+	if p.OrgID == uuid.Nil {
+		return ErrNoTenant
+	}
 	ctx = principal.With(ctx, p)
 	claims, err := claimsOf(ctx, p)
 	if err != nil {
@@ -47,11 +52,6 @@ func (tx *Tx) As(ctx context.Context, p principal.Principal, fn func(ctx context
 	tx.later(`SET LOCAL ROLE NONE`)
 	tx.later(`SELECT set_config('request.jwt.claims', '', true)`)
 	return nil
-}
-
-// later has a statement go with the next one.
-func (tx *Tx) later(sql string, args ...any) {
-	tx.waiting = append(tx.waiting, &pgx.QueuedQuery{SQL: sql, Arguments: args})
 }
 
 // Exec runs a statement.
@@ -142,6 +142,11 @@ func (tx *Tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementD
 
 // Conn returns the connection.
 func (tx *Tx) Conn() *pgx.Conn { return tx.conn }
+
+// later has a statement go with the next one.
+func (tx *Tx) later(sql string, args ...any) {
+	tx.waiting = append(tx.waiting, &pgx.QueuedQuery{SQL: sql, Arguments: args})
+}
 
 // flush sends what waits.
 func (tx *Tx) flush(ctx context.Context) error { return tx.SendBatch(ctx, &pgx.Batch{}).Close() }

@@ -1,0 +1,162 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	authv1 "github.com/intime-solutions/intime/gen/go/intime/auth/v1"
+	"github.com/intime-solutions/intime/internal/apptest"
+	"github.com/intime-solutions/intime/internal/demo"
+)
+
+// procedure is an RPC of the program, as its descriptor has it.
+type procedure struct {
+	path       string
+	input      protoreflect.MessageDescriptor
+	declared   bool
+	public     bool
+	permission string
+	reads      bool // declared to have no side effects
+}
+
+// procedures are all RPCs that the program links.
+func procedures(t *testing.T) []procedure {
+	t.Helper()
+	var all []procedure
+	protoregistry.GlobalFiles.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		if !strings.HasPrefix(string(file.Package()), "intime.") {
+			return true
+		}
+		for i := range file.Services().Len() {
+			service := file.Services().Get(i)
+			for j := range service.Methods().Len() {
+				all = append(all, describe(service, service.Methods().Get(j)))
+			}
+		}
+		return true
+	})
+	require.NotEmpty(t, all)
+	return all
+}
+
+func describe(service protoreflect.ServiceDescriptor, method protoreflect.MethodDescriptor) procedure {
+	p := procedure{path: fmt.Sprintf("/%s/%s", service.FullName(), method.Name()), input: method.Input()}
+	options, _ := method.Options().(*descriptorpb.MethodOptions)
+	p.reads = options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
+	if rule, ok := proto.GetExtension(options, authv1.E_Authorization).(*authv1.Authorization); ok && rule != nil {
+		p.declared, p.public, p.permission = true, rule.GetPublic(), rule.GetPermission()
+	}
+	return p
+}
+
+// things are what the requests are about: a job, an event and a client of one organisation.
+type things struct{ job, event, client string }
+
+func missing() things {
+	return things{job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString()}
+}
+
+// request is a call that is right in every way.
+type request struct {
+	body map[string]any
+	ids  map[string]string // the fields that hold ids of other things, and which
+}
+
+// requests has one for each procedure: a new procedure has to be added here before the guards let it pass.
+func requests(of things) map[string]request {
+	job := map[string]any{
+		"title": "Tester", "description": "Walks every procedure.", "required_skills": []string{"Go"}, "location": "Lisbon",
+		"client_id": of.client,
+	}
+	return map[string]request{
+		"/intime.session.v1.SessionService/GetSignInOptions":   {},
+		"/intime.session.v1.SessionService/SignInAsDemoPerson": {body: map[string]any{"email": "ana@acme.example"}},
+		"/intime.session.v1.SessionService/RefreshSession":     {},
+		"/intime.session.v1.SessionService/SignOut":            {},
+		"/intime.user.v1.UserService/GetMe":                    {},
+		"/intime.job.v1.JobService/CreateJob":                  {body: job, ids: map[string]string{"client_id": of.client}},
+		"/intime.job.v1.JobService/GetJob":                     {body: map[string]any{"id": of.job}, ids: map[string]string{"id": of.job}},
+		"/intime.job.v1.JobService/ListJobs":                   {ids: map[string]string{"client_id": of.client}},
+		"/intime.job.v1.JobService/UpdateJob": {
+			body: map[string]any{"id": of.job, "version": "1", "title": "Tester at large"},
+			ids:  map[string]string{"id": of.job, "client_id": of.client},
+		},
+		"/intime.job.v1.JobService/DeleteJob": {
+			body: map[string]any{"id": of.job, "version": "1"}, ids: map[string]string{"id": of.job},
+		},
+		"/intime.event.v1.EventService/PublishEvent": {
+			body: map[string]any{"type": "system.probe", "payload": map[string]any{"action": "PROBE_ACTION_OK"}},
+		},
+		"/intime.event.v1.EventService/GetEvent":       {body: map[string]any{"id": of.event}, ids: map[string]string{"id": of.event}},
+		"/intime.event.v1.EventService/ListEvents":     {ids: map[string]string{"id": of.event}},
+		"/intime.event.v1.EventService/ListEventTypes": {},
+	}
+}
+
+func (p procedure) request(t *testing.T, of things) request {
+	t.Helper()
+	r, ok := requests(of)[p.path]
+	require.True(t, ok, "%s is new: add a request that is right to requests()", p.path)
+	return r
+}
+
+// encode returns the request's body, with one field changed where it is named.
+func (r request) encode(t *testing.T, field, value string) string {
+	t.Helper()
+	body := map[string]any{}
+	maps.Copy(body, r.body)
+	if field != "" {
+		body[field] = value
+	}
+	data, err := json.Marshal(body)
+	require.NoError(t, err)
+	return string(data)
+}
+
+// call calls the procedure with a request that is right.
+func (p procedure) call(t *testing.T, env *apptest.Env, token string, of things, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	return env.Call(t, token, p.path, p.request(t, of).encode(t, "", ""), header...)
+}
+
+// codeOf is the Connect code of an answer; empty for a success.
+func codeOf(t *testing.T, answer *httptest.ResponseRecorder) string {
+	t.Helper()
+	var failure struct {
+		Code string `json:"code"`
+	}
+	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &failure), "the answer %s is not JSON", answer.Body)
+	return failure.Code
+}
+
+// newThings makes a job and an event in the organisation of the person.
+func newThings(t *testing.T, admin *pgx.Conn, person string) things {
+	t.Helper()
+	p, ok := demo.Find(person)
+	require.True(t, ok)
+	of := things{}
+	of.client = apptest.One[string](t, admin, `
+		INSERT INTO user_profiles (org_id, email, full_name, client_company_name)
+		VALUES ($1, $2, 'Cora Client', 'Hooli') RETURNING id::text`, p.Organization.ID(), uuid.NewString()+"@client.example")
+	of.job = apptest.One[string](t, admin, `
+		INSERT INTO jobs (org_id, title, description, required_skills, location, created_by, client_id)
+		VALUES ($1, 'Tester', 'Walks every procedure.', '{Go}', 'Lisbon', $2, $3) RETURNING id::text`,
+		p.Organization.ID(), p.ID(), of.client)
+	of.event = apptest.One[string](t, admin, `
+		INSERT INTO events (org_id, type, payload, created_by, source, correlation_id)
+		VALUES ($1, 'system.probe', '{"action":"PROBE_ACTION_OK"}', $2, 'api', gen_random_uuid()) RETURNING id::text`,
+		p.Organization.ID(), p.ID())
+	return of
+}
