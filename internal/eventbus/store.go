@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"buf.build/go/protovalidate"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
@@ -153,21 +152,4 @@ func listAttempts(ctx context.Context, tx *postgres.Tx, eventID uuid.UUID) ([]*s
 		return nil, fmt.Errorf("list attempts: %w", err)
 	}
 	return found, nil
-}
-
-// underField puts the violations of an event's own rules under the request's field that holds the event.
-func underField(err error, field string) error {
-	invalid, ok := errors.AsType[*protovalidate.ValidationError](err)
-	if !ok {
-		return err
-	}
-	var violations []apierr.Violation
-	for _, v := range invalid.Violations {
-		path := field
-		if p := protovalidate.FieldPathString(v.Proto.GetField()); p != "" {
-			path += "." + p
-		}
-		violations = append(violations, apierr.Violation{Field: path, Rule: v.Proto.GetRuleId(), Message: v.Proto.GetMessage()})
-	}
-	return apierr.Invalid(violations...)
 }
