@@ -35,8 +35,25 @@ END
 $$;
 -- +goose StatementEnd
 
-GRANT anon, authenticated TO intime_api;
-GRANT authenticated TO intime_worker;
+-- +goose StatementBegin
+DO $$
+DECLARE
+    wanted record;
+BEGIN
+    FOR wanted IN
+        SELECT * FROM (VALUES ('anon', 'intime_api'), ('authenticated', 'intime_api'), ('authenticated', 'intime_worker'))
+            AS memberships (role, member)
+    LOOP
+        BEGIN
+            EXECUTE format('GRANT %I TO %I', wanted.role, wanted.member);
+        EXCEPTION WHEN unique_violation THEN
+            -- As above.
+            NULL;
+        END;
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd
 
 -- The migrating login acts as the owner; on Postgres 16 and later that has to be granted, a superuser needs nothing.
 -- +goose StatementBegin
@@ -100,19 +117,32 @@ END
 $$;
 -- +goose StatementEnd
 DROP SCHEMA river, partitions, app;
-GRANT USAGE, CREATE ON SCHEMA public TO PUBLIC;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE intime_owner GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE intime_membership GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE intime_bookkeeper GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
 -- +goose StatementBegin
 DO $$
 DECLARE
     name text;
 BEGIN
+    BEGIN
+        REVOKE EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) FROM intime_api, intime_worker;
+    EXCEPTION WHEN insufficient_privilege THEN
+        NULL;
+    END;
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', current_database());
     FOREACH name IN ARRAY ARRAY['intime_api', 'intime_worker', 'intime_bookkeeper', 'intime_membership', 'intime_owner'] LOOP
-        -- What other databases of the cluster still use, stays; so do Supabase's roles.
-        EXECUTE format('DROP OWNED BY %I', name);
+        -- Not DROP OWNED: it takes the role's rights to all other databases of the cluster, too.
+        EXECUTE format('REVOKE ALL ON DATABASE %I FROM %I', current_database(), name);
+        EXECUTE format('REVOKE ALL ON SCHEMA public FROM %I', name);
+        IF to_regnamespace('auth') IS NOT NULL THEN
+            EXECUTE format('REVOKE ALL ON SCHEMA auth FROM %I', name);
+        END IF;
         BEGIN
             EXECUTE format('DROP ROLE %I', name);
         EXCEPTION WHEN dependent_objects_still_exist THEN
+            -- Another database of the cluster uses it. Supabase's roles stay in any case.
             NULL;
         END;
     END LOOP;

@@ -29,13 +29,14 @@ $$;
 
 SET LOCAL ROLE intime_owner;
 
--- The lowest UUID of version 7 that carries the time: the bound of partitions and time filters.
+-- The lowest UUID of version 7 that carries the time: the bound of partitions and time filters. Such ids count whole
+-- milliseconds, rounded down, since 1970; nothing is older.
 -- +goose StatementBegin
 CREATE FUNCTION app.uuid_v7_floor(p_time timestamptz) RETURNS uuid
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = ''
     AS $$
-        SELECT (lpad(to_hex((extract(epoch FROM p_time) * 1000)::bigint), 12, '0') || '00000000000000000000')::uuid
+        SELECT (lpad(to_hex(greatest(floor(extract(epoch FROM p_time) * 1000), 0)::bigint), 12, '0') || '00000000000000000000')::uuid
     $$;
 -- +goose StatementEnd
 
@@ -48,7 +49,7 @@ CREATE FUNCTION app.uuid_v7() RETURNS uuid
         SELECT encode(
             set_bit(set_bit(
                 overlay(uuid_send(gen_random_uuid())
-                    PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
+                    PLACING substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
                     FROM 1 FOR 6),
                 52, 1), 53, 1),
             'hex')::uuid

@@ -11,8 +11,25 @@ CREATE TABLE app.partitioned_tables (
 
 COMMENT ON TABLE app.partitioned_tables IS 'The tables of schema public that app.make_partitions() makes partitions for.';
 
--- Makes the partitions of this month and the next ones where they are missing, and answers how many it made. A partition
--- has row level security of its own, forced, and no policy: whoever addresses it directly sees nothing.
+-- Gives a new partition what it does not get from its parent: row level security, forced and without a policy, so that
+-- whoever addresses it directly sees nothing; and the trigger against TRUNCATE of a table that has one.
+-- +goose StatementBegin
+CREATE FUNCTION app.guard_partition(p_table text, p_partition text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = ''
+    AS $$
+    BEGIN
+        EXECUTE format('ALTER TABLE partitions.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', p_partition);
+        IF EXISTS (SELECT FROM pg_catalog.pg_trigger g
+            WHERE g.tgrelid = format('public.%I', p_table)::regclass AND g.tgname = p_table || '_no_truncate') THEN
+            EXECUTE format('CREATE TRIGGER %I BEFORE TRUNCATE ON partitions.%I FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change()',
+                p_table || '_no_truncate', p_partition);
+        END IF;
+    END
+    $$;
+-- +goose StatementEnd
+
+-- Makes the partitions of this month and the next ones where they are missing, and answers how many it made.
 -- +goose StatementBegin
 CREATE FUNCTION app.make_partitions(p_months_ahead integer) RETURNS integer
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -38,7 +55,7 @@ CREATE FUNCTION app.make_partitions(p_months_ahead integer) RETURNS integer
                 EXECUTE format('CREATE TABLE partitions.%I PARTITION OF public.%I FOR VALUES FROM (%L) TO (%L)', child, parent,
                     app.uuid_v7_floor(month AT TIME ZONE 'UTC'),
                     app.uuid_v7_floor((month + interval '1 month') AT TIME ZONE 'UTC'));
-                EXECUTE format('ALTER TABLE partitions.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', child);
+                PERFORM app.guard_partition(parent, child);
                 made := made + 1;
             END LOOP;
         END LOOP;
@@ -55,7 +72,7 @@ CREATE FUNCTION app.partition_by_month(p_table text) RETURNS void
     AS $$
     BEGIN
         EXECUTE format('CREATE TABLE partitions.%I PARTITION OF public.%I DEFAULT', p_table || '_default', p_table);
-        EXECUTE format('ALTER TABLE partitions.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', p_table || '_default');
+        PERFORM app.guard_partition(p_table, p_table || '_default');
         INSERT INTO app.partitioned_tables (name) VALUES (p_table);
         PERFORM app.make_partitions(3);
     END
@@ -67,5 +84,5 @@ GRANT EXECUTE ON FUNCTION app.make_partitions(integer) TO intime_worker;
 RESET ROLE;
 
 -- +goose Down
-DROP FUNCTION app.partition_by_month(text), app.make_partitions(integer);
+DROP FUNCTION app.partition_by_month(text), app.make_partitions(integer), app.guard_partition(text, text);
 DROP TABLE app.partitioned_tables;

@@ -19,29 +19,13 @@ CREATE TABLE audit_logs (
     ip_address     inet,
     user_agent     text,
     severity       text        NOT NULL DEFAULT 'info',
-    CONSTRAINT audit_logs_pkey PRIMARY KEY (id),
+    CONSTRAINT audit_logs_pkey PRIMARY KEY (org_id, id),
     CONSTRAINT audit_logs_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id),
     CONSTRAINT audit_logs_actor_kind_check CHECK (actor_kind IN ('user', 'system', 'operator')),
     CONSTRAINT audit_logs_severity_check CHECK (severity IN ('info', 'warning', 'critical'))
 ) PARTITION BY RANGE (id);
 
 COMMENT ON COLUMN audit_logs.actor_kind IS 'user: a person; system: InTime itself; operator: somebody with a login to the database.';
-
-SELECT app.partition_by_month('audit_logs');
-
-CREATE INDEX audit_logs_org_id_idx ON audit_logs (org_id, id);
-CREATE INDEX audit_logs_record_idx ON audit_logs (org_id, table_name, record_id, id);
-
-ALTER TABLE audit_logs ENABLE ROW LEVEL SECURITY;
-ALTER TABLE audit_logs FORCE ROW LEVEL SECURITY;
-
-GRANT SELECT ON audit_logs TO authenticated;
-GRANT INSERT ON audit_logs TO intime_bookkeeper;
-
-CREATE POLICY audit_logs_select ON audit_logs FOR SELECT TO authenticated
-    USING (org_id = (SELECT app.org_id()) AND (SELECT app.has_permission('audit:read')));
-CREATE POLICY audit_logs_insert ON audit_logs FOR INSERT TO intime_bookkeeper
-    WITH CHECK (true);
 
 -- +goose StatementBegin
 CREATE FUNCTION app.refuse_change() RETURNS trigger
@@ -59,6 +43,21 @@ CREATE TRIGGER audit_logs_append_only BEFORE UPDATE OR DELETE ON audit_logs
     FOR EACH ROW EXECUTE FUNCTION app.refuse_change();
 CREATE TRIGGER audit_logs_no_truncate BEFORE TRUNCATE ON audit_logs
     FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change();
+
+SELECT app.partition_by_month('audit_logs');
+
+CREATE INDEX audit_logs_record_idx ON audit_logs (org_id, table_name, record_id, id);
+
+ALTER TABLE audit_logs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE audit_logs FORCE ROW LEVEL SECURITY;
+
+GRANT SELECT ON audit_logs TO authenticated;
+GRANT INSERT ON audit_logs TO intime_bookkeeper;
+
+CREATE POLICY audit_logs_select ON audit_logs FOR SELECT TO authenticated
+    USING (org_id = (SELECT app.org_id()) AND (SELECT app.has_permission('audit:read')));
+CREATE POLICY audit_logs_insert ON audit_logs FOR INSERT TO intime_bookkeeper
+    WITH CHECK (true);
 
 GRANT CREATE ON SCHEMA app TO intime_bookkeeper;
 RESET ROLE;

@@ -113,12 +113,12 @@ REVOKE CREATE ON SCHEMA app FROM intime_bookkeeper;
 -- Derives the event's status from its deliveries. The event's row is locked first, and each statement of a volatile
 -- function sees what was committed before it began: of two deliveries that end at once, the later sees the earlier.
 -- +goose StatementBegin
-CREATE FUNCTION app.settle_event(p_event_id uuid) RETURNS void
+CREATE FUNCTION app.settle_event(p_org_id uuid, p_event_id uuid) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY INVOKER
     SET search_path = ''
     AS $$
     BEGIN
-        PERFORM FROM public.events e WHERE e.id = p_event_id FOR NO KEY UPDATE;
+        PERFORM FROM public.events e WHERE e.org_id = p_org_id AND e.id = p_event_id FOR NO KEY UPDATE;
         UPDATE public.events e
         SET status = d.status, retry_count = d.retry_count, error_message = d.error_message,
             processed_at = CASE WHEN d.status = 'processed' THEN clock_timestamp() END
@@ -132,7 +132,7 @@ CREATE FUNCTION app.settle_event(p_event_id uuid) RETURNS void
                        FILTER (WHERE s.error_message IS NOT NULL))[1] AS error_message
             FROM public.event_deliveries s WHERE s.event_id = p_event_id
         ) d
-        WHERE e.id = p_event_id
+        WHERE e.org_id = p_org_id AND e.id = p_event_id
           AND (e.status, e.retry_count, e.error_message) IS DISTINCT FROM (d.status, d.retry_count, d.error_message);
     END
     $$;
@@ -186,7 +186,7 @@ CREATE FUNCTION app.start_delivery(
                     finished_at = clock, reason = 'attempts_exhausted',
                     error_message = 'The process that ran the last attempt ended without a word.'
                 WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name;
-                PERFORM app.settle_event(p_event_id);
+                PERFORM app.settle_event(d.org_id, p_event_id);
                 PERFORM app.audit_event(d.org_id, 'event.dead_lettered', p_event_id,
                     jsonb_build_object('handler', p_handler_name, 'reason', 'attempts_exhausted'), 'warning');
                 verdict := 'done';
@@ -200,11 +200,11 @@ CREATE FUNCTION app.start_delivery(
 
         UPDATE public.event_deliveries s
         SET status = 'running', attempt_count = s.attempt_count + 1, run_count = s.run_count + 1, started_at = clock,
-            next_attempt_at = NULL, lease_token = p_lease_token, lease_expires_at = clock + p_lease,
+            next_attempt_at = NULL, lease_token = p_lease_token, lease_expires_at = clock + coalesce(p_lease, interval '1 minute'),
             worker = p_worker, worker_version = p_worker_version
         WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name;
 
-        SELECT * INTO STRICT e FROM public.events v WHERE v.id = p_event_id;
+        SELECT * INTO STRICT e FROM public.events v WHERE v.org_id = d.org_id AND v.id = p_event_id;
         verdict := 'run';
         delivery_id := d.id;
         attempt := d.attempt_count + 1;
@@ -310,7 +310,7 @@ CREATE FUNCTION public.mark_event_processed(p_event_id uuid, p_handler_name text
         INSERT INTO public.event_attempts (event_id, handler_name, number, org_id, outcome, started_at, worker, worker_version)
         VALUES (d.event_id, d.handler_name, d.run_count, d.org_id, 'succeeded', d.started_at, d.worker, d.worker_version);
         PERFORM app.note_success(d.org_id, d.handler_name);
-        PERFORM app.settle_event(p_event_id);
+        PERFORM app.settle_event(d.org_id, p_event_id);
         RETURN true;
     END
     $$;
@@ -363,7 +363,7 @@ CREATE FUNCTION public.mark_event_failed(
         IF counts AND coalesce(why, '') NOT IN ('actor_revoked', 'payload_invalid') THEN
             PERFORM app.note_failure(d.org_id, d.handler_name, p_event_id, error);
         END IF;
-        PERFORM app.settle_event(p_event_id);
+        PERFORM app.settle_event(d.org_id, p_event_id);
         IF why IS NOT NULL THEN
             PERFORM app.audit_event(d.org_id, 'event.dead_lettered', p_event_id,
                 jsonb_build_object('handler', p_handler_name, 'reason', why, 'error', error), 'warning');
@@ -382,14 +382,15 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, OUT taken integer, OUT even
     AS $$
     DECLARE
         batch uuid[];
+        orgs  uuid[];
     BEGIN
         WITH next AS (
             SELECT o.event_id FROM public.event_outbox o ORDER BY o.event_id LIMIT p_limit FOR UPDATE SKIP LOCKED
         ), gone AS (
             DELETE FROM public.event_outbox o USING next n WHERE o.event_id = n.event_id
-            RETURNING o.event_id
+            RETURNING o.event_id, o.org_id
         )
-        SELECT array_agg(g.event_id ORDER BY g.event_id) INTO batch FROM gone g;
+        SELECT array_agg(g.event_id ORDER BY g.event_id), array_agg(g.org_id ORDER BY g.event_id) INTO batch, orgs FROM gone g;
         taken := coalesce(cardinality(batch), 0);
         IF taken = 0 THEN
             RETURN;
@@ -399,10 +400,10 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, OUT taken integer, OUT even
                CASE WHEN s.is_active THEN 'pending' ELSE 'skipped' END,
                CASE WHEN NOT s.is_active THEN 'handler_disabled' END,
                CASE WHEN NOT s.is_active THEN now() END
-        FROM public.events e
+        FROM unnest(orgs, batch) AS b (org_id, id)
+        JOIN public.events e ON e.org_id = b.org_id AND e.id = b.id
         JOIN public.event_subscriptions s ON s.org_id = e.org_id AND s.event_type = e.type
         JOIN app.event_handlers h ON h.name = s.handler_name
-        WHERE e.id = ANY (batch)
         ORDER BY e.id
         ON CONFLICT ON CONSTRAINT event_deliveries_pkey DO NOTHING;
         -- Not only the new ones: a replay sets deliveries back and puts their event into the outbox again.
@@ -414,7 +415,8 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, OUT taken integer, OUT even
         WHERE d.event_id = ANY (batch) AND d.status = 'pending';
         -- Nobody to wait for: these have been handled already.
         UPDATE public.events e SET status = 'processed', processed_at = clock_timestamp()
-        WHERE e.id = ANY (batch) AND e.status = 'pending' AND NOT EXISTS (
+        FROM unnest(orgs, batch) AS b (org_id, id)
+        WHERE e.org_id = b.org_id AND e.id = b.id AND e.status = 'pending' AND NOT EXISTS (
             SELECT FROM public.event_deliveries d
             WHERE d.event_id = e.id AND d.status NOT IN ('succeeded', 'skipped'));
     END
@@ -450,7 +452,7 @@ CREATE FUNCTION app.overdue_deliveries(p_overdue interval, p_limit integer)
     $$;
 -- +goose StatementEnd
 
-GRANT EXECUTE ON FUNCTION app.settle_event(uuid), app.disable_after(), app.note_success(uuid, text),
+GRANT EXECUTE ON FUNCTION app.settle_event(uuid, uuid), app.disable_after(), app.note_success(uuid, text),
     app.note_failure(uuid, text, uuid, text), app.start_delivery(uuid, text, uuid, interval, text, text),
     app.hold_delivery(uuid, text, uuid), app.dispatch_events(integer), app.overdue_deliveries(interval, integer),
     public.mark_event_processed(uuid, text, uuid),
@@ -463,7 +465,7 @@ DROP FUNCTION app.overdue_deliveries(interval, integer), app.dispatch_events(int
     public.mark_event_failed(uuid, text, uuid, text, text, interval, text),
     public.mark_event_processed(uuid, text, uuid), app.hold_delivery(uuid, text, uuid),
     app.start_delivery(uuid, text, uuid, interval, text, text), app.note_failure(uuid, text, uuid, text),
-    app.note_success(uuid, text), app.disable_after(), app.settle_event(uuid),
+    app.note_success(uuid, text), app.disable_after(), app.settle_event(uuid, uuid),
     app.audit_event(uuid, text, uuid, jsonb, text);
 DROP TABLE event_attempts, event_deliveries;
 DELETE FROM app.partitioned_tables WHERE name IN ('event_deliveries', 'event_attempts');

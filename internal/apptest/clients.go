@@ -1,13 +1,18 @@
 package apptest
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	errorv1 "github.com/intime-solutions/intime/gen/go/intime/error/v1"
 	"github.com/intime-solutions/intime/gen/go/intime/event/v1/eventv1connect"
@@ -19,6 +24,7 @@ import (
 // Clients are the typed clients of one person.
 type Clients struct {
 	Events   eventv1connect.EventServiceClient
+	Handlers eventv1connect.EventHandlerServiceClient
 	Jobs     jobv1connect.JobServiceClient
 	Sessions sessionv1connect.SessionServiceClient
 	Users    userv1connect.UserServiceClient
@@ -39,6 +45,7 @@ func (e *Env) WithToken(token string) Clients {
 	client := &http.Client{Transport: bearer(token)}
 	return Clients{
 		Events:   eventv1connect.NewEventServiceClient(client, e.URL),
+		Handlers: eventv1connect.NewEventHandlerServiceClient(client, e.URL),
 		Jobs:     jobv1connect.NewJobServiceClient(client, e.URL),
 		Sessions: sessionv1connect.NewSessionServiceClient(client, e.URL),
 		Users:    userv1connect.NewUserServiceClient(client, e.URL),
@@ -59,6 +66,25 @@ func Detail(err error) *errorv1.ErrorDetail {
 		}
 	}
 	return &errorv1.ErrorDetail{}
+}
+
+// Reason returns the stable reason of a failed answer to Call; empty for a success.
+func Reason(t *testing.T, answer *httptest.ResponseRecorder) string {
+	t.Helper()
+	var failure struct {
+		Details []struct {
+			Value string `json:"value"`
+		} `json:"details"`
+	}
+	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &failure))
+	for _, d := range failure.Details {
+		data, err := base64.RawStdEncoding.DecodeString(d.Value)
+		require.NoError(t, err)
+		var detail errorv1.ErrorDetail
+		require.NoError(t, proto.Unmarshal(data, &detail))
+		return detail.GetReason()
+	}
+	return ""
 }
 
 type bearer string

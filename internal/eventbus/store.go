@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -69,47 +70,29 @@ func filtersOf(r *eventv1.ListEventsRequest) filters {
 }
 
 // listEvents walks one index per combination of types and states, each in order and each for one page at most, and merges
-// what they find: however rare a state is, no walk passes over what was not asked for.
+// what they find: however rare a state is, no walk passes over what was not asked for. The states are written into the
+// query, so that the planner knows how rare each of them is.
 func listEvents(ctx context.Context, tx *postgres.Tx, by filters, after uuid.UUID, limit int) ([]*storedEvent, error) {
-	where := postgres.NewFilter()
-	walks := "(VALUES (1)) AS walk (n)"
-	switch {
-	case len(by.Types) > 0:
-		statuses := by.Statuses
+	where := by.where(after)
+	where.Args["limit"] = limit
+	statuses := by.Statuses
+	if len(by.Types) > 0 {
+		where.Args["types"] = by.Types
 		if len(statuses) == 0 {
+			// The index of types goes on with the state: in order only within one.
 			statuses = enumtext.Names[eventv1.EventStatus]()
 		}
-		walks = "unnest(@types::text[]) AS t (type) CROSS JOIN unnest(@statuses::text[]) AS s (status)"
-		where.And("e.type = t.type", "types", by.Types)
-		where.And("e.status = s.status", "statuses", statuses)
-	case len(by.Statuses) > 0:
-		walks = "unnest(@statuses::text[]) AS s (status)"
-		where.And("e.status = s.status", "statuses", by.Statuses)
 	}
-	if by.Handler != "" {
-		where.And(`EXISTS (SELECT FROM public.event_deliveries d WHERE d.event_id = e.id AND d.handler_name = @handler)`,
-			"handler", by.Handler)
+	var walks []string
+	for _, status := range statuses {
+		walks = append(walks, walk(by, where.SQL()+" AND e.status = "+literal(status)))
 	}
-	// Ids begin with the time: a range of time is a range of ids, and of partitions.
-	if by.From != nil {
-		where.And("e.id >= app.uuid_v7_floor(@from)", "from", *by.From)
+	if len(walks) == 0 {
+		walks = []string{walk(by, where.SQL())}
 	}
-	if by.To != nil {
-		where.And("e.id < app.uuid_v7_floor(@to)", "to", *by.To)
-	}
-	if by.ID != "" {
-		where.And("(e.id = @id OR e.correlation_id = @id)", "id", by.ID)
-	}
-	if after != uuid.Nil {
-		where.And("e.id < @after", "after", after)
-	}
-	where.Args["limit"] = limit
 	rows, err := tx.Query(ctx, `
 		SELECT `+eventColumns+`, p.full_name AS created_by_name
-		FROM `+walks+`
-		CROSS JOIN LATERAL (
-			SELECT `+eventColumns+` FROM public.events e WHERE `+where.SQL()+` ORDER BY e.id DESC LIMIT @limit
-		) e
+		FROM (`+strings.Join(walks, " UNION ALL ")+`) e
 		LEFT JOIN public.user_profiles p ON p.id = e.created_by
 		ORDER BY e.id DESC LIMIT @limit`, where.Args)
 	if err != nil {
@@ -121,6 +104,48 @@ func listEvents(ctx context.Context, tx *postgres.Tx, by filters, after uuid.UUI
 	}
 	return found, nil
 }
+
+// walk is the query for one page of what meets the conditions.
+func walk(by filters, conditions string) string {
+	switch {
+	case len(by.Types) > 0:
+		return `(SELECT e.* FROM unnest(@types::text[]) AS t (type) CROSS JOIN LATERAL (
+			SELECT ` + eventColumns + ` FROM public.events e WHERE ` + conditions + ` AND e.type = t.type
+			ORDER BY e.id DESC LIMIT @limit) e)`
+	case by.Handler != "" && len(by.Statuses) == 0:
+		// A handler's deliveries, newest first, lead straight to its events.
+		return `(SELECT ` + eventColumns + ` FROM public.event_deliveries h
+			JOIN public.events e ON e.org_id = h.org_id AND e.id = h.event_id
+			WHERE h.handler_name = @handler AND ` + conditions + ` ORDER BY h.event_id DESC LIMIT @limit)`
+	default:
+		return `(SELECT ` + eventColumns + ` FROM public.events e WHERE ` + conditions + ` ORDER BY e.id DESC LIMIT @limit)`
+	}
+}
+
+func (f filters) where(after uuid.UUID) *postgres.Filter {
+	where := postgres.NewFilter("true")
+	if f.Handler != "" {
+		where.And(`EXISTS (SELECT FROM public.event_deliveries d WHERE d.event_id = e.id AND d.handler_name = @handler)`,
+			"handler", f.Handler)
+	}
+	// Ids begin with the time: a range of time is a range of ids, and of partitions.
+	if f.From != nil {
+		where.And("e.id >= app.uuid_v7_floor(@from)", "from", *f.From)
+	}
+	if f.To != nil {
+		where.And("e.id < app.uuid_v7_floor(@to)", "to", *f.To)
+	}
+	if f.ID != "" {
+		where.And("(e.id = @id OR e.correlation_id = @id)", "id", f.ID)
+	}
+	if after != uuid.Nil {
+		where.And("e.id < @after", "after", after)
+	}
+	return where
+}
+
+// literal writes one of the schema's own names into a query.
+func literal(name string) string { return "'" + strings.ReplaceAll(name, "'", "''") + "'" }
 
 func listDeliveries(ctx context.Context, tx *postgres.Tx, eventIDs ...uuid.UUID) ([]*storedDelivery, error) {
 	if len(eventIDs) == 0 {
