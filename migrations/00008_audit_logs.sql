@@ -19,7 +19,7 @@ CREATE TABLE audit_logs (
     ip_address     inet,
     user_agent     text,
     severity       text        NOT NULL DEFAULT 'info',
-    CONSTRAINT audit_logs_pkey PRIMARY KEY (id),
+    CONSTRAINT audit_logs_pkey PRIMARY KEY (org_id, id),
     CONSTRAINT audit_logs_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id),
     CONSTRAINT audit_logs_actor_kind_check CHECK (actor_kind IN ('user', 'system', 'operator')),
     CONSTRAINT audit_logs_severity_check CHECK (severity IN ('info', 'warning', 'critical'))
@@ -46,7 +46,6 @@ CREATE TRIGGER audit_logs_no_truncate BEFORE TRUNCATE ON audit_logs
 
 SELECT app.partition_by_month('audit_logs');
 
-CREATE INDEX audit_logs_org_id_idx ON audit_logs (org_id, id);
 CREATE INDEX audit_logs_record_idx ON audit_logs (org_id, table_name, record_id, id);
 
 ALTER TABLE audit_logs ENABLE ROW LEVEL SECURITY;

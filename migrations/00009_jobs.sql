@@ -26,8 +26,8 @@ CREATE TABLE jobs (
     required_skill_keys  text[]      GENERATED ALWAYS AS (app.lower_all(required_skills)) STORED,
     search_text          text        GENERATED ALWAYS AS
         (app.search_text(title, location, app.search_text(VARIADIC required_skills))) STORED,
-    CONSTRAINT jobs_pkey PRIMARY KEY (id),
-    CONSTRAINT jobs_org_id_id_key UNIQUE (org_id, id),
+    -- The organisation leads, as in every index: an index of ids alone would be walked through everybody's rows.
+    CONSTRAINT jobs_pkey PRIMARY KEY (org_id, id),
     CONSTRAINT jobs_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id),
     CONSTRAINT jobs_client_id_fkey FOREIGN KEY (org_id, client_id) REFERENCES user_profiles (org_id, id),
     CONSTRAINT jobs_created_by_fkey FOREIGN KEY (org_id, created_by) REFERENCES user_profiles (org_id, id),
@@ -44,8 +44,7 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_status_check CHECK (status IN ('open', 'closed', 'filled'))
 );
 
--- Newest first: every page of every list walks one of these backwards.
-CREATE INDEX jobs_list_idx ON jobs (org_id, id) WHERE deleted_at IS NULL;
+-- Newest first: every page of every list walks one of these, or the primary key, backwards.
 CREATE INDEX jobs_list_by_status_idx ON jobs (org_id, status, id) WHERE deleted_at IS NULL;
 CREATE INDEX jobs_client_id_idx ON jobs (org_id, client_id, id);
 CREATE INDEX jobs_created_by_idx ON jobs (org_id, created_by);

@@ -37,10 +37,12 @@ CREATE TABLE event_subscriptions (
     is_active            boolean     NOT NULL DEFAULT true,
     created_at           timestamptz NOT NULL DEFAULT now(),
     failure_count        bigint      NOT NULL DEFAULT 0,
-    consecutive_failures integer     NOT NULL DEFAULT 0,
+    failing_events       uuid[]      NOT NULL DEFAULT '{}',
+    consecutive_failures integer     NOT NULL GENERATED ALWAYS AS (cardinality(failing_events)) STORED,
     last_failure_at      timestamptz,
     last_failure_message text,
     last_success_at      timestamptz,
+    disabled_at          timestamptz,
     auto_disabled_at     timestamptz,
     disabled_by          uuid,
     disabled_reason      text,
@@ -48,8 +50,12 @@ CREATE TABLE event_subscriptions (
     CONSTRAINT event_subscriptions_handler_key UNIQUE (org_id, event_type, handler_name),
     CONSTRAINT event_subscriptions_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id),
     CONSTRAINT event_subscriptions_disabled_by_fkey FOREIGN KEY (org_id, disabled_by) REFERENCES user_profiles (org_id, id),
+    CONSTRAINT event_subscriptions_disabled_at_check CHECK (is_active = (disabled_at IS NULL)),
     CONSTRAINT event_subscriptions_disabled_reason_check CHECK (length(disabled_reason) BETWEEN 1 AND 500)
 );
+COMMENT ON COLUMN event_subscriptions.failing_events IS 'The different events whose attempts failed since the last success.';
+COMMENT ON COLUMN event_subscriptions.last_success_at IS 'Written at most every 10 seconds: all deliveries of a handler share this row.';
+
 CREATE INDEX event_subscriptions_disabled_by_idx ON event_subscriptions (org_id, disabled_by);
 
 ALTER TABLE event_subscriptions ENABLE ROW LEVEL SECURITY;
@@ -57,12 +63,16 @@ ALTER TABLE event_subscriptions FORCE ROW LEVEL SECURITY;
 
 GRANT SELECT ON app.event_types, app.event_handlers TO authenticated, intime_membership, intime_bookkeeper, intime_api, intime_worker;
 GRANT INSERT, UPDATE, DELETE ON app.event_types, app.event_handlers TO intime_bookkeeper;
-GRANT SELECT ON event_subscriptions TO authenticated;
+GRANT SELECT, UPDATE (is_active, failing_events, disabled_at, auto_disabled_at, disabled_by, disabled_reason) ON event_subscriptions TO authenticated;
 GRANT SELECT, UPDATE ON event_subscriptions TO intime_worker;
 GRANT SELECT, INSERT, UPDATE ON event_subscriptions TO intime_bookkeeper;
 
 CREATE POLICY event_subscriptions_select ON event_subscriptions FOR SELECT TO authenticated
     USING (org_id = (SELECT app.org_id()) AND (SELECT app.has_permission('handler:read')));
+CREATE POLICY event_subscriptions_update ON event_subscriptions FOR UPDATE TO authenticated
+    USING (org_id = (SELECT app.org_id()) AND (SELECT app.has_permission('handler:update')))
+    WITH CHECK (org_id = (SELECT app.org_id()) AND (SELECT app.has_permission('handler:update'))
+        AND (disabled_by IS NULL OR disabled_by = (SELECT auth.uid())));
 CREATE POLICY event_subscriptions_bus_select ON event_subscriptions FOR SELECT TO intime_worker, intime_bookkeeper
     USING (true);
 CREATE POLICY event_subscriptions_bus_update ON event_subscriptions FOR UPDATE TO intime_worker, intime_bookkeeper
@@ -72,7 +82,7 @@ CREATE POLICY event_subscriptions_books_insert ON event_subscriptions FOR INSERT
 
 -- Not the counters: a row for every failed attempt would drown what operators did.
 CREATE TRIGGER event_subscriptions_audit
-    AFTER INSERT OR DELETE OR UPDATE OF is_active, disabled_by, disabled_reason, auto_disabled_at ON event_subscriptions
+    AFTER INSERT OR DELETE OR UPDATE OF is_active, disabled_by, disabled_reason ON event_subscriptions
     FOR EACH ROW EXECUTE FUNCTION app.audit_row('handler');
 
 GRANT CREATE ON SCHEMA app TO intime_bookkeeper, intime_membership;

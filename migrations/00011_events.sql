@@ -20,8 +20,8 @@ CREATE TABLE events (
     correlation_id uuid        NOT NULL,
     causation_id   uuid,
     depth          integer     NOT NULL DEFAULT 0,
-    CONSTRAINT events_pkey PRIMARY KEY (id),
-    CONSTRAINT events_org_id_id_key UNIQUE (org_id, id),
+    -- The organisation leads, as in every index: an index of ids alone would be walked through everybody's rows.
+    CONSTRAINT events_pkey PRIMARY KEY (org_id, id),
     CONSTRAINT events_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id),
     CONSTRAINT events_created_by_fkey FOREIGN KEY (org_id, created_by) REFERENCES user_profiles (org_id, id),
     CONSTRAINT events_type_check CHECK (type ~ '^[a-z][a-z_]*\.[a-z][a-z_]*$' AND length(type) <= 100),
@@ -39,7 +39,7 @@ COMMENT ON COLUMN events.correlation_id IS 'The id of the first event of the cas
 
 SELECT app.partition_by_month('events');
 
--- events_org_id_id_key serves the list without filters, newest first.
+-- The primary key serves the list without filters, newest first.
 -- A list by several types or states merges one walk for each.
 CREATE INDEX events_status_idx ON events (org_id, status, id);
 CREATE INDEX events_type_idx ON events (org_id, type, status, id);

@@ -14,6 +14,7 @@ CREATE TABLE event_deliveries (
     attempt_count    integer     NOT NULL DEFAULT 0,
     max_attempts     integer     NOT NULL,
     run_count        integer     NOT NULL DEFAULT 0,
+    as_system        boolean     NOT NULL DEFAULT false,
     lease_token      uuid,
     lease_expires_at timestamptz,
     worker           text,
@@ -35,6 +36,7 @@ CREATE TABLE event_deliveries (
 COMMENT ON COLUMN event_deliveries.id IS 'Stays the same over retries and replays: the idempotency key for calls outside.';
 COMMENT ON COLUMN event_deliveries.attempt_count IS 'The attempts that count towards max_attempts since the last replay.';
 COMMENT ON COLUMN event_deliveries.run_count IS 'All attempts ever: the number of the newest row of event_attempts.';
+COMMENT ON COLUMN event_deliveries.as_system IS 'Set by a replay after the publisher had lost his rights: it runs as the organisation''s system actor.';
 COMMENT ON COLUMN event_deliveries.reason IS 'Why it was skipped or given up, as a stable word: handler_disabled, attempts_exhausted, permanent, actor_revoked, payload_invalid.';
 
 SELECT app.partition_by_month('event_deliveries');
@@ -111,12 +113,12 @@ REVOKE CREATE ON SCHEMA app FROM intime_bookkeeper;
 -- Derives the event's status from its deliveries. The event's row is locked first, and each statement of a volatile
 -- function sees what was committed before it began: of two deliveries that end at once, the later sees the earlier.
 -- +goose StatementBegin
-CREATE FUNCTION app.settle_event(p_event_id uuid) RETURNS void
+CREATE FUNCTION app.settle_event(p_org_id uuid, p_event_id uuid) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY INVOKER
     SET search_path = ''
     AS $$
     BEGIN
-        PERFORM FROM public.events e WHERE e.id = p_event_id FOR NO KEY UPDATE;
+        PERFORM FROM public.events e WHERE e.org_id = p_org_id AND e.id = p_event_id FOR NO KEY UPDATE;
         UPDATE public.events e
         SET status = d.status, retry_count = d.retry_count, error_message = d.error_message,
             processed_at = CASE WHEN d.status = 'processed' THEN clock_timestamp() END
@@ -130,7 +132,7 @@ CREATE FUNCTION app.settle_event(p_event_id uuid) RETURNS void
                        FILTER (WHERE s.error_message IS NOT NULL))[1] AS error_message
             FROM public.event_deliveries s WHERE s.event_id = p_event_id
         ) d
-        WHERE e.id = p_event_id
+        WHERE e.org_id = p_org_id AND e.id = p_event_id
           AND (e.status, e.retry_count, e.error_message) IS DISTINCT FROM (d.status, d.retry_count, d.error_message);
     END
     $$;
@@ -176,13 +178,15 @@ CREATE FUNCTION app.start_delivery(
                 error_message, worker, worker_version)
             VALUES (d.event_id, d.handler_name, d.run_count, d.org_id, 'crashed', d.started_at, d.lease_expires_at,
                 'The process that ran this attempt ended without a word.', d.worker, d.worker_version);
+            PERFORM app.note_failure(d.org_id, d.handler_name, p_event_id,
+                'The process that ran this attempt ended without a word.');
             IF d.attempt_count >= d.max_attempts THEN
                 UPDATE public.event_deliveries s
                 SET status = 'dead_letter', lease_token = NULL, lease_expires_at = NULL, next_attempt_at = NULL,
                     finished_at = clock, reason = 'attempts_exhausted',
                     error_message = 'The process that ran the last attempt ended without a word.'
                 WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name;
-                PERFORM app.settle_event(p_event_id);
+                PERFORM app.settle_event(d.org_id, p_event_id);
                 PERFORM app.audit_event(d.org_id, 'event.dead_lettered', p_event_id,
                     jsonb_build_object('handler', p_handler_name, 'reason', 'attempts_exhausted'), 'warning');
                 verdict := 'done';
@@ -200,7 +204,7 @@ CREATE FUNCTION app.start_delivery(
             worker = p_worker, worker_version = p_worker_version
         WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name;
 
-        SELECT * INTO STRICT e FROM public.events v WHERE v.id = p_event_id;
+        SELECT * INTO STRICT e FROM public.events v WHERE v.org_id = d.org_id AND v.id = p_event_id;
         verdict := 'run';
         delivery_id := d.id;
         attempt := d.attempt_count + 1;
@@ -211,10 +215,10 @@ CREATE FUNCTION app.start_delivery(
         payload := e.payload;
         metadata := e.metadata;
         published_at := e.published_at;
-        created_by := e.created_by;
+        created_by := CASE WHEN NOT d.as_system THEN e.created_by END;
         correlation_id := e.correlation_id;
         depth := e.depth;
-        actor_active := e.created_by IS NULL OR EXISTS (
+        actor_active := created_by IS NULL OR EXISTS (
             SELECT FROM app.session(e.created_by) m WHERE m.org_id = e.org_id AND m.org_active AND m.is_active);
     END
     $$;
@@ -231,6 +235,57 @@ CREATE FUNCTION app.hold_delivery(p_event_id uuid, p_handler_name text, p_lease_
         WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name AND s.lease_token = p_lease_token
         FOR NO KEY UPDATE;
         RETURN FOUND;
+    END
+    $$;
+-- +goose StatementEnd
+
+-- How many different events have to fail in a row, with no success between, before a handler is disabled for the
+-- organisation.
+-- +goose StatementBegin
+CREATE FUNCTION app.disable_after() RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = ''
+    AS $$ SELECT 5 $$;
+-- +goose StatementEnd
+
+-- Notes a handler's success. The row is shared by all its deliveries in the organisation, so it is left alone unless
+-- there is a row of failures to end, or nothing was noted for a while.
+-- +goose StatementBegin
+CREATE FUNCTION app.note_success(p_org_id uuid, p_handler_name text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = ''
+    AS $$
+    BEGIN
+        UPDATE public.event_subscriptions s SET failing_events = '{}', last_success_at = clock_timestamp()
+        WHERE s.org_id = p_org_id AND s.handler_name = p_handler_name
+          AND (s.consecutive_failures > 0 OR s.last_success_at IS NULL
+               OR s.last_success_at < clock_timestamp() - interval '10 seconds');
+    END
+    $$;
+-- +goose StatementEnd
+
+-- Notes a handler's failed attempt, and disables the handler for the organisation when too many different events have
+-- failed in a row. Further attempts of one event count in the total, not in the row.
+-- +goose StatementBegin
+CREATE FUNCTION app.note_failure(p_org_id uuid, p_handler_name text, p_event_id uuid, p_error text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = ''
+    AS $$
+    DECLARE
+        s public.event_subscriptions;
+    BEGIN
+        UPDATE public.event_subscriptions u
+        SET failure_count = u.failure_count + 1, last_failure_at = clock_timestamp(), last_failure_message = p_error,
+            failing_events = CASE WHEN p_event_id = ANY (u.failing_events) OR u.consecutive_failures >= app.disable_after()
+                                  THEN u.failing_events ELSE u.failing_events || p_event_id END
+        WHERE u.org_id = p_org_id AND u.handler_name = p_handler_name
+        RETURNING u.* INTO s;
+        IF s.is_active AND s.consecutive_failures >= app.disable_after() THEN
+            UPDATE public.event_subscriptions u
+            SET is_active = false, disabled_at = clock_timestamp(), auto_disabled_at = clock_timestamp(), disabled_by = NULL,
+                disabled_reason = format('%s different events failed in a row.', app.disable_after())
+            WHERE u.id = s.id;
+        END IF;
     END
     $$;
 -- +goose StatementEnd
@@ -254,7 +309,8 @@ CREATE FUNCTION public.mark_event_processed(p_event_id uuid, p_handler_name text
         END IF;
         INSERT INTO public.event_attempts (event_id, handler_name, number, org_id, outcome, started_at, worker, worker_version)
         VALUES (d.event_id, d.handler_name, d.run_count, d.org_id, 'succeeded', d.started_at, d.worker, d.worker_version);
-        PERFORM app.settle_event(p_event_id);
+        PERFORM app.note_success(d.org_id, d.handler_name);
+        PERFORM app.settle_event(d.org_id, p_event_id);
         RETURN true;
     END
     $$;
@@ -303,7 +359,11 @@ CREATE FUNCTION public.mark_event_failed(
             worker, worker_version)
         VALUES (d.event_id, d.handler_name, d.run_count, d.org_id, coalesce(p_outcome, 'failed'), d.started_at, error,
             d.worker, d.worker_version);
-        PERFORM app.settle_event(p_event_id);
+        -- What is not the handler's fault is not held against it.
+        IF counts AND coalesce(why, '') NOT IN ('actor_revoked', 'payload_invalid') THEN
+            PERFORM app.note_failure(d.org_id, d.handler_name, p_event_id, error);
+        END IF;
+        PERFORM app.settle_event(d.org_id, p_event_id);
         IF why IS NOT NULL THEN
             PERFORM app.audit_event(d.org_id, 'event.dead_lettered', p_event_id,
                 jsonb_build_object('handler', p_handler_name, 'reason', why, 'error', error), 'warning');
@@ -322,41 +382,43 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, OUT taken integer, OUT even
     AS $$
     DECLARE
         batch uuid[];
+        orgs  uuid[];
     BEGIN
         WITH next AS (
             SELECT o.event_id FROM public.event_outbox o ORDER BY o.event_id LIMIT p_limit FOR UPDATE SKIP LOCKED
         ), gone AS (
             DELETE FROM public.event_outbox o USING next n WHERE o.event_id = n.event_id
-            RETURNING o.event_id
+            RETURNING o.event_id, o.org_id
         )
-        SELECT array_agg(g.event_id ORDER BY g.event_id) INTO batch FROM gone g;
+        SELECT array_agg(g.event_id ORDER BY g.event_id), array_agg(g.org_id ORDER BY g.event_id) INTO batch, orgs FROM gone g;
         taken := coalesce(cardinality(batch), 0);
         IF taken = 0 THEN
             RETURN;
         END IF;
-        WITH made AS (
-            INSERT INTO public.event_deliveries (event_id, handler_name, org_id, max_attempts, status, reason, finished_at)
-            SELECT e.id, s.handler_name, e.org_id, h.max_attempts,
-                   CASE WHEN s.is_active THEN 'pending' ELSE 'skipped' END,
-                   CASE WHEN NOT s.is_active THEN 'handler_disabled' END,
-                   CASE WHEN NOT s.is_active THEN now() END
-            FROM public.events e
-            JOIN public.event_subscriptions s ON s.org_id = e.org_id AND s.event_type = e.type
-            JOIN app.event_handlers h ON h.name = s.handler_name
-            WHERE e.id = ANY (batch)
-            ORDER BY e.id
-            ON CONFLICT ON CONSTRAINT event_deliveries_pkey DO NOTHING
-            RETURNING event_deliveries.event_id, event_deliveries.handler_name, event_deliveries.status
-        )
-        SELECT array_agg(m.event_id ORDER BY m.event_id, m.handler_name),
-               array_agg(m.handler_name ORDER BY m.event_id, m.handler_name),
-               array_agg(h.event_type ORDER BY m.event_id, m.handler_name)
+        INSERT INTO public.event_deliveries (event_id, handler_name, org_id, max_attempts, status, reason, finished_at)
+        SELECT e.id, s.handler_name, e.org_id, h.max_attempts,
+               CASE WHEN s.is_active THEN 'pending' ELSE 'skipped' END,
+               CASE WHEN NOT s.is_active THEN 'handler_disabled' END,
+               CASE WHEN NOT s.is_active THEN now() END
+        FROM unnest(orgs, batch) AS b (org_id, id)
+        JOIN public.events e ON e.org_id = b.org_id AND e.id = b.id
+        JOIN public.event_subscriptions s ON s.org_id = e.org_id AND s.event_type = e.type
+        JOIN app.event_handlers h ON h.name = s.handler_name
+        ORDER BY e.id
+        ON CONFLICT ON CONSTRAINT event_deliveries_pkey DO NOTHING;
+        -- Not only the new ones: a replay sets deliveries back and puts their event into the outbox again.
+        SELECT array_agg(d.event_id ORDER BY d.event_id, d.handler_name),
+               array_agg(d.handler_name ORDER BY d.event_id, d.handler_name),
+               array_agg(h.event_type ORDER BY d.event_id, d.handler_name)
         INTO event_ids, handler_names, event_types
-        FROM made m JOIN app.event_handlers h ON h.name = m.handler_name
-        WHERE m.status = 'pending';
+        FROM public.event_deliveries d JOIN app.event_handlers h ON h.name = d.handler_name
+        WHERE d.event_id = ANY (batch) AND d.status = 'pending';
         -- Nobody to wait for: these have been handled already.
         UPDATE public.events e SET status = 'processed', processed_at = clock_timestamp()
-        WHERE e.id = ANY (batch) AND e.id <> ALL (coalesce(dispatch_events.event_ids, '{}'));
+        FROM unnest(orgs, batch) AS b (org_id, id)
+        WHERE e.org_id = b.org_id AND e.id = b.id AND e.status = 'pending' AND NOT EXISTS (
+            SELECT FROM public.event_deliveries d
+            WHERE d.event_id = e.id AND d.status NOT IN ('succeeded', 'skipped'));
     END
     $$;
 -- +goose StatementEnd
@@ -390,7 +452,8 @@ CREATE FUNCTION app.overdue_deliveries(p_overdue interval, p_limit integer)
     $$;
 -- +goose StatementEnd
 
-GRANT EXECUTE ON FUNCTION app.settle_event(uuid), app.start_delivery(uuid, text, uuid, interval, text, text),
+GRANT EXECUTE ON FUNCTION app.settle_event(uuid, uuid), app.disable_after(), app.note_success(uuid, text),
+    app.note_failure(uuid, text, uuid, text), app.start_delivery(uuid, text, uuid, interval, text, text),
     app.hold_delivery(uuid, text, uuid), app.dispatch_events(integer), app.overdue_deliveries(interval, integer),
     public.mark_event_processed(uuid, text, uuid),
     public.mark_event_failed(uuid, text, uuid, text, text, interval, text) TO intime_worker;
@@ -401,7 +464,8 @@ RESET ROLE;
 DROP FUNCTION app.overdue_deliveries(interval, integer), app.dispatch_events(integer),
     public.mark_event_failed(uuid, text, uuid, text, text, interval, text),
     public.mark_event_processed(uuid, text, uuid), app.hold_delivery(uuid, text, uuid),
-    app.start_delivery(uuid, text, uuid, interval, text, text), app.settle_event(uuid),
+    app.start_delivery(uuid, text, uuid, interval, text, text), app.note_failure(uuid, text, uuid, text),
+    app.note_success(uuid, text), app.disable_after(), app.settle_event(uuid, uuid),
     app.audit_event(uuid, text, uuid, jsonb, text);
 DROP TABLE event_attempts, event_deliveries;
 DELETE FROM app.partitioned_tables WHERE name IN ('event_deliveries', 'event_attempts');

@@ -47,6 +47,7 @@ func (a *App) mounts(chain *rpc.Chain, sessions *auth.Service) []rpc.Mount {
 		rpc.At(userv1connect.NewUserServiceHandler(user.NewService(a.api), options...)),
 		rpc.At(jobv1connect.NewJobServiceHandler(job.NewService(a.api, a.bus), options...)),
 		rpc.At(eventv1connect.NewEventServiceHandler(eventbus.NewService(a.api, a.bus), options...)),
+		rpc.At(eventv1connect.NewEventHandlerServiceHandler(eventbus.NewHandlerService(a.api, a.bus), options...)),
 	}
 }
 

@@ -40,7 +40,8 @@ type Env struct {
 	// AdminURL is the database, as its superuser.
 	AdminURL string
 
-	stop func()
+	transport *http.Transport
+	stop      func()
 }
 
 // New clones the database and runs the program on it until the test ends.
@@ -130,10 +131,14 @@ func (e *Env) start(t *testing.T) {
 		require.NoError(t, program.Listen(t.Context()))
 		e.URL = program.URL()
 	}
+	e.transport = &http.Transport{}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- program.Run(ctx) }()
 	e.stop = sync.OnceFunc(func() {
+		// A connection that was opened and never used looks to the server like a call that is about to come.
+		e.transport.CloseIdleConnections()
+		http.DefaultClient.CloseIdleConnections()
 		cancel()
 		// Not require: a test with subtests that ends in its cleanup is not reported.
 		assert.NoError(t, <-done)

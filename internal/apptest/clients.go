@@ -24,6 +24,7 @@ import (
 // Clients are the typed clients of one person.
 type Clients struct {
 	Events   eventv1connect.EventServiceClient
+	Handlers eventv1connect.EventHandlerServiceClient
 	Jobs     jobv1connect.JobServiceClient
 	Sessions sessionv1connect.SessionServiceClient
 	Users    userv1connect.UserServiceClient
@@ -41,9 +42,10 @@ func (e *Env) As(t *testing.T, person string) Clients {
 
 // WithToken returns clients that send the token.
 func (e *Env) WithToken(token string) Clients {
-	client := &http.Client{Transport: bearer(token)}
+	client := &http.Client{Transport: bearer{token: token, transport: e.transport}}
 	return Clients{
 		Events:   eventv1connect.NewEventServiceClient(client, e.URL),
+		Handlers: eventv1connect.NewEventHandlerServiceClient(client, e.URL),
 		Jobs:     jobv1connect.NewJobServiceClient(client, e.URL),
 		Sessions: sessionv1connect.NewSessionServiceClient(client, e.URL),
 		Users:    userv1connect.NewUserServiceClient(client, e.URL),
@@ -85,14 +87,17 @@ func Reason(t *testing.T, answer *httptest.ResponseRecorder) string {
 	return ""
 }
 
-type bearer string
+type bearer struct {
+	token     string
+	transport *http.Transport
+}
 
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	if b != "" {
+	if b.token != "" {
 		r = r.Clone(r.Context())
-		r.Header.Set("Authorization", "Bearer "+string(b))
+		r.Header.Set("Authorization", "Bearer "+b.token)
 	}
-	return http.DefaultTransport.RoundTrip(r)
+	return b.transport.RoundTrip(r)
 }
 
 func reader(body string) io.Reader { return strings.NewReader(body) }

@@ -37,7 +37,8 @@ func checkBus(ctx context.Context, d *doctor) (string, error) {
 	defer cancel()
 	for {
 		var status string
-		if err := d.worker.LoginRow(ctx, `SELECT status FROM public.events WHERE id = $1`, []any{published.ID}, &status); err != nil {
+		if err := d.worker.LoginRow(ctx, `SELECT status FROM public.events WHERE org_id = $1 AND id = $2`,
+			[]any{org, published.ID}, &status); err != nil {
 			return "", fmt.Errorf("no worker handled the probe within %s", d.config.ProbeTimeout)
 		}
 		switch status {

@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"connectrpc.com/connect"
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
-	"github.com/intime-solutions/intime/internal/platform/apierr"
 	"github.com/intime-solutions/intime/internal/platform/postgres"
 	"github.com/intime-solutions/intime/internal/platform/principal"
 )
@@ -45,32 +42,41 @@ type Publication struct {
 //
 // It returns an *apierr.Error, or protovalidate's, for an event that breaks rules.
 func (b *Bus) Publish(ctx context.Context, tx *postgres.Tx, event Event, opts PublishOptions) (Publication, error) {
-	p, ok := principal.From(ctx)
-	if !ok {
-		return Publication{}, postgres.ErrNoTenant
-	}
-	if _, known := b.types.Lookup(event.EventType()); !known {
-		return Publication{}, fmt.Errorf("event type %s is not in the catalogue", event.EventType())
-	}
-	payload, err := encodePayload(event)
+	row, err := b.newEventRow(ctx, event, opts)
 	if err != nil {
 		return Publication{}, err
 	}
-	row, err := newEventRow(ctx, p, event, payload, opts)
+	published, err := b.publish(ctx, tx, []eventRow{row})
 	if err != nil {
 		return Publication{}, err
 	}
-	if opts.IdempotencyKey != "" {
-		first, err := claimKey(ctx, tx, row, opts.IdempotencyKey)
-		if err != nil || first != uuid.Nil {
-			return Publication{ID: first, Deduplicated: first != uuid.Nil}, err
+	return published[0], nil
+}
+
+// publish writes the rows that are new and answers for all, in order.
+func (b *Bus) publish(ctx context.Context, tx *postgres.Tx, rows []eventRow) ([]Publication, error) {
+	firsts, err := claimKeys(ctx, tx, rows)
+	if err != nil {
+		return nil, err
+	}
+	published := make([]Publication, len(rows))
+	var fresh []eventRow
+	for i, row := range rows {
+		if first := firsts[i]; first != uuid.Nil {
+			published[i] = Publication{ID: first, Deduplicated: true}
+			continue
 		}
+		published[i] = Publication{ID: row.ID}
+		fresh = append(fresh, row)
 	}
-	if err := insertEvent(ctx, tx, row); err != nil {
-		return Publication{}, err
+	if len(fresh) == 0 {
+		return published, nil
+	}
+	if err := insertEvents(ctx, tx, fresh); err != nil {
+		return nil, err
 	}
 	tx.AfterCommit(b.wake.ring)
-	return Publication{ID: row.ID}, nil
+	return published, nil
 }
 
 // eventRow is what publishing writes.
@@ -86,9 +92,21 @@ type eventRow struct {
 	CorrelationID uuid.UUID
 	CausationID   *uuid.UUID
 	Depth         int32
+	key           string
 }
 
-func newEventRow(ctx context.Context, p principal.Principal, event Event, payload []byte, opts PublishOptions) (eventRow, error) {
+func (b *Bus) newEventRow(ctx context.Context, event Event, opts PublishOptions) (eventRow, error) {
+	p, ok := principal.From(ctx)
+	if !ok {
+		return eventRow{}, postgres.ErrNoTenant
+	}
+	if _, known := b.types.Lookup(event.EventType()); !known {
+		return eventRow{}, fmt.Errorf("event type %s is not in the catalogue", event.EventType())
+	}
+	payload, err := encodePayload(event)
+	if err != nil {
+		return eventRow{}, err
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return eventRow{}, fmt.Errorf("make an event id: %w", err)
@@ -107,7 +125,7 @@ func newEventRow(ctx context.Context, p principal.Principal, event Event, payloa
 	}
 	row := eventRow{
 		ID: id, OrgID: p.OrgID, Type: event.EventType(), SchemaVersion: event.EventVersion(),
-		Payload: payload, Metadata: encoded, Source: opts.Source, CorrelationID: id,
+		Payload: payload, Metadata: encoded, Source: opts.Source, CorrelationID: id, key: opts.IdempotencyKey,
 	}
 	if !p.IsSystem() {
 		row.CreatedBy = &p.UserID
@@ -123,52 +141,4 @@ func newEventRow(ctx context.Context, p principal.Principal, event Event, payloa
 		row.CorrelationID, row.CausationID, row.Depth = run.correlationID, &run.eventID, run.depth+1
 	}
 	return row, nil
-}
-
-func insertEvent(ctx context.Context, tx *postgres.Tx, row eventRow) error {
-	_, err := tx.Exec(ctx, `
-		INSERT INTO public.events (id, org_id, type, schema_version, payload, metadata, created_by, source,
-			correlation_id, causation_id, depth)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		row.ID, row.OrgID, row.Type, row.SchemaVersion, row.Payload, row.Metadata, row.CreatedBy, row.Source,
-		row.CorrelationID, row.CausationID, row.Depth)
-	if err != nil {
-		return fmt.Errorf("insert event: %w", err)
-	}
-	return nil
-}
-
-// claimKey takes the key for the row, or returns the id of the event that took it before.
-func claimKey(ctx context.Context, tx *postgres.Tx, row eventRow, key string) (uuid.UUID, error) {
-	tag, err := tx.Exec(ctx, `
-		INSERT INTO public.event_idempotency_keys (org_id, key, event_id, payload_hash)
-		VALUES ($1, $2, $3, app.event_digest($4, $5))
-		ON CONFLICT ON CONSTRAINT event_idempotency_keys_pkey DO NOTHING`,
-		row.OrgID, key, row.ID, row.Type, row.Payload)
-	if err != nil {
-		return uuid.Nil, fmt.Errorf("claim idempotency key: %w", err)
-	}
-	if tag.RowsAffected() == 1 {
-		return uuid.Nil, nil
-	}
-	type claimed struct {
-		EventID uuid.UUID
-		Same    bool
-	}
-	rows, err := tx.Query(ctx, `
-		SELECT event_id, payload_hash = app.event_digest($3, $4) AS same
-		FROM public.event_idempotency_keys WHERE org_id = $1 AND key = $2`, row.OrgID, key, row.Type, row.Payload)
-	if err != nil {
-		return uuid.Nil, fmt.Errorf("read idempotency key: %w", err)
-	}
-	first, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[claimed])
-	if err != nil {
-		return uuid.Nil, fmt.Errorf("read idempotency key: %w", err)
-	}
-	if !first.Same {
-		e := apierr.New(connect.CodeAlreadyExists, ReasonKeyReused, "This idempotency key was used for another event.")
-		e.Violations = []apierr.Violation{{Field: "idempotency_key", Rule: "event.key.reused", Message: e.Message}}
-		return uuid.Nil, e
-	}
-	return first.EventID, nil
 }

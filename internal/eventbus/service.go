@@ -2,6 +2,8 @@ package eventbus
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -23,26 +25,78 @@ func NewService(db *postgres.DB, bus *Bus) *Service { return &Service{db: db, bu
 
 // PublishEvent publishes an event whose payload the caller sent as JSON.
 func (s *Service) PublishEvent(ctx context.Context, r *eventv1.PublishEventRequest) (*eventv1.PublishEventResponse, error) {
-	payload, err := protojson.Marshal(r.GetPayload())
-	if err != nil {
-		// A number that JSON has no word for, or a value that is none.
-		return nil, apierr.Invalid(apierr.Violation{
-			Field: "payload", Rule: "event.payload", Message: "The payload is not JSON.",
-		}).Because(err)
-	}
-	event, err := s.bus.types.Parse(r.GetType(), payload)
+	item, err := s.parse(r)
 	if err != nil {
 		return nil, err
 	}
 	var published Publication
 	err = s.db.Tenant(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		published, err = s.bus.Publish(ctx, tx, event, PublishOptions{IdempotencyKey: r.GetIdempotencyKey()})
+		published, err = s.bus.Publish(ctx, tx, item.Event, item.Options)
 		return err
 	})
 	if err != nil {
-		return nil, underField(err, "payload", event)
+		return nil, underField(err, "", item.Event)
 	}
-	return &eventv1.PublishEventResponse{Id: published.ID.String(), Deduplicated: published.Deduplicated}, nil
+	return published.proto(), nil
+}
+
+// PublishEvents publishes many events, or none.
+func (s *Service) PublishEvents(ctx context.Context, r *eventv1.PublishEventsRequest) (*eventv1.PublishEventsResponse, error) {
+	items := make([]Item, len(r.GetEvents()))
+	var wrong []error
+	for i, e := range r.GetEvents() {
+		item, err := s.parse(e)
+		if err != nil {
+			wrong = append(wrong, &ItemError{Index: i, Err: err})
+		}
+		items[i] = item
+	}
+	if len(wrong) > 0 {
+		return nil, underItems(errors.Join(wrong...), items)
+	}
+	var published []Publication
+	err := s.db.Tenant(ctx, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		published, err = s.bus.PublishMany(ctx, tx, items)
+		return err
+	})
+	if err != nil {
+		return nil, underItems(err, items)
+	}
+	response := &eventv1.PublishEventsResponse{}
+	for _, p := range published {
+		response.Events = append(response.Events, p.proto())
+	}
+	return response, nil
+}
+
+func (s *Service) parse(r *eventv1.PublishEventRequest) (Item, error) {
+	payload, err := protojson.Marshal(r.GetPayload())
+	if err != nil {
+		// A number that JSON has no word for, or a value that is none.
+		return Item{}, apierr.Invalid(apierr.Violation{
+			Field: "payload", Rule: "event.payload", Message: "The payload is not JSON.",
+		}).Because(err)
+	}
+	event, err := s.bus.types.Parse(r.GetType(), payload)
+	return Item{Event: event, Options: PublishOptions{IdempotencyKey: r.GetIdempotencyKey()}}, err
+}
+
+func (p Publication) proto() *eventv1.PublishEventResponse {
+	return &eventv1.PublishEventResponse{Id: p.ID.String(), Deduplicated: p.Deduplicated}
+}
+
+// ReplayEvents runs the deliveries of failed events again that have not succeeded.
+func (s *Service) ReplayEvents(ctx context.Context, r *eventv1.ReplayEventsRequest) (*eventv1.ReplayEventsResponse, error) {
+	response := &eventv1.ReplayEventsResponse{}
+	err := s.db.Tenant(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		tx.AfterCommit(s.bus.wake.ring)
+		return tx.QueryRow(ctx, `SELECT replayed, skipped, not_found FROM public.replay_failed_events($1::uuid[])`, r.GetIds()).
+			Scan(&response.ReplayedCount, &response.SkippedCount, &response.NotFoundCount)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("replay events: %w", err)
+	}
+	return response, nil
 }
 
 // GetEvent returns an event with its deliveries and their attempts.

@@ -8,10 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"buf.build/go/protovalidate"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventv1 "github.com/intime-solutions/intime/gen/go/intime/event/v1"
@@ -90,49 +88,29 @@ func timeOf(field string, sent *timestamppb.Timestamp) (*time.Time, error) {
 }
 
 // listEvents walks one index per combination of types and states, each in order and each for one page at most, and merges
-// what they find: however rare a state is, no walk passes over what was not asked for.
+// what they find: however rare a state is, no walk passes over what was not asked for. The states are written into the
+// query, so that the planner knows how rare each of them is.
 func listEvents(ctx context.Context, tx *postgres.Tx, by filters, after uuid.UUID, limit int) ([]*storedEvent, error) {
-	where := postgres.NewFilter()
-	walks := "(VALUES (1)) AS walk (n)"
-	switch {
-	case len(by.Types) > 0:
-		statuses := by.Statuses
+	where := by.where(after)
+	where.Args["limit"] = limit
+	statuses := by.Statuses
+	if len(by.Types) > 0 {
+		where.Args["types"] = by.Types
 		if len(statuses) == 0 {
+			// The index of types goes on with the state: in order only within one.
 			statuses = enumtext.Names[eventv1.EventStatus]()
 		}
-		walks = "unnest(@types::text[]) AS t (type) CROSS JOIN unnest(@statuses::text[]) AS s (status)"
-		where.And("e.type = t.type", "types", by.Types)
-		where.And("e.status = s.status", "statuses", statuses)
-	case len(by.Statuses) > 0:
-		walks = "unnest(@statuses::text[]) AS s (status)"
-		where.And("e.status = s.status", "statuses", by.Statuses)
 	}
-	if by.Handler != "" {
-		where.And(`EXISTS (SELECT FROM public.event_deliveries d WHERE d.event_id = e.id AND d.handler_name = @handler)`,
-			"handler", by.Handler)
+	var walks []string
+	for _, status := range statuses {
+		walks = append(walks, walk(by, where.SQL()+" AND e.status = "+literal(status)))
 	}
-	// Ids begin with the time, more or less: a range of time is within a range of ids, and of partitions.
-	if by.From != nil {
-		where.And("e.published_at >= @from", "from", *by.From)
-		where.And("e.id >= app.uuid_v7_floor(@from_id)", "from_id", by.From.Add(-clockTolerance))
+	if len(walks) == 0 {
+		walks = []string{walk(by, where.SQL())}
 	}
-	if by.To != nil {
-		where.And("e.published_at < @to", "to", *by.To)
-		where.And("e.id < app.uuid_v7_floor(@to_id)", "to_id", by.To.Add(clockTolerance))
-	}
-	if by.ID != "" {
-		where.And("(e.id = @id OR e.correlation_id = @id)", "id", by.ID)
-	}
-	if after != uuid.Nil {
-		where.And("e.id < @after", "after", after)
-	}
-	where.Args["limit"] = limit
 	rows, err := tx.Query(ctx, `
 		SELECT `+eventColumns+`, p.full_name AS created_by_name
-		FROM `+walks+`
-		CROSS JOIN LATERAL (
-			SELECT `+eventColumns+` FROM public.events e WHERE `+where.SQL()+` ORDER BY e.id DESC LIMIT @limit
-		) e
+		FROM (`+strings.Join(walks, " UNION ALL ")+`) e
 		LEFT JOIN public.user_profiles p ON p.id = e.created_by
 		ORDER BY e.id DESC LIMIT @limit`, where.Args)
 	if err != nil {
@@ -144,6 +122,50 @@ func listEvents(ctx context.Context, tx *postgres.Tx, by filters, after uuid.UUI
 	}
 	return found, nil
 }
+
+// walk is the query for one page of what meets the conditions.
+func walk(by filters, conditions string) string {
+	switch {
+	case len(by.Types) > 0:
+		return `(SELECT e.* FROM unnest(@types::text[]) AS t (type) CROSS JOIN LATERAL (
+			SELECT ` + eventColumns + ` FROM public.events e WHERE ` + conditions + ` AND e.type = t.type
+			ORDER BY e.id DESC LIMIT @limit) e)`
+	case by.Handler != "" && len(by.Statuses) == 0:
+		// A handler's deliveries, newest first, lead straight to its events.
+		return `(SELECT ` + eventColumns + ` FROM public.event_deliveries h
+			JOIN public.events e ON e.org_id = h.org_id AND e.id = h.event_id
+			WHERE h.handler_name = @handler AND ` + conditions + ` ORDER BY h.event_id DESC LIMIT @limit)`
+	default:
+		return `(SELECT ` + eventColumns + ` FROM public.events e WHERE ` + conditions + ` ORDER BY e.id DESC LIMIT @limit)`
+	}
+}
+
+func (f filters) where(after uuid.UUID) *postgres.Filter {
+	where := postgres.NewFilter("true")
+	if f.Handler != "" {
+		where.And(`EXISTS (SELECT FROM public.event_deliveries d WHERE d.event_id = e.id AND d.handler_name = @handler)`,
+			"handler", f.Handler)
+	}
+	// Ids begin with the time, more or less: a range of time is within a range of ids, and of partitions.
+	if f.From != nil {
+		where.And("e.published_at >= @from", "from", *f.From)
+		where.And("e.id >= app.uuid_v7_floor(@from_id)", "from_id", f.From.Add(-clockTolerance))
+	}
+	if f.To != nil {
+		where.And("e.published_at < @to", "to", *f.To)
+		where.And("e.id < app.uuid_v7_floor(@to_id)", "to_id", f.To.Add(clockTolerance))
+	}
+	if f.ID != "" {
+		where.And("(e.id = @id OR e.correlation_id = @id)", "id", f.ID)
+	}
+	if after != uuid.Nil {
+		where.And("e.id < @after", "after", after)
+	}
+	return where
+}
+
+// literal writes one of the schema's own names into a query.
+func literal(name string) string { return "'" + strings.ReplaceAll(name, "'", "''") + "'" }
 
 func listDeliveries(ctx context.Context, tx *postgres.Tx, eventIDs ...uuid.UUID) ([]*storedDelivery, error) {
 	if len(eventIDs) == 0 {
@@ -175,27 +197,4 @@ func listAttempts(ctx context.Context, tx *postgres.Tx, eventID uuid.UUID) ([]*s
 		return nil, fmt.Errorf("list attempts: %w", err)
 	}
 	return found, nil
-}
-
-// underField puts the violations of an event's own rules under the request's field that holds the event. A rule over the
-// whole event is named after the field to blame.
-func underField(err error, field string, event Event) error {
-	invalid, ok := errors.AsType[*protovalidate.ValidationError](err)
-	if !ok {
-		return err
-	}
-	var violations []apierr.Violation
-	for _, v := range invalid.Violations {
-		path := field
-		blamed := protovalidate.FieldPathString(v.Proto.GetField())
-		if name, _, _ := strings.Cut(v.Proto.GetRuleId(), "."); blamed == "" &&
-			event.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(name)) != nil {
-			blamed = name
-		}
-		if blamed != "" {
-			path += "." + blamed
-		}
-		violations = append(violations, apierr.Violation{Field: path, Rule: v.Proto.GetRuleId(), Message: v.Proto.GetMessage()})
-	}
-	return apierr.Invalid(violations...)
 }

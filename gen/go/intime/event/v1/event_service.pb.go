@@ -147,6 +147,208 @@ func (x *PublishEventResponse) GetDeduplicated() bool {
 	return false
 }
 
+// PublishEventsRequest is the request of PublishEvents.
+type PublishEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The events, 1 to 1,000. Violations name them by their place: events[3].payload.
+	Events        []*PublishEventRequest `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishEventsRequest) Reset() {
+	*x = PublishEventsRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishEventsRequest) ProtoMessage() {}
+
+func (x *PublishEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishEventsRequest.ProtoReflect.Descriptor instead.
+func (*PublishEventsRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PublishEventsRequest) GetEvents() []*PublishEventRequest {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// PublishEventsResponse is the response of PublishEvents.
+type PublishEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What became of each event, in the order of the request.
+	Events        []*PublishEventResponse `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishEventsResponse) Reset() {
+	*x = PublishEventsResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishEventsResponse) ProtoMessage() {}
+
+func (x *PublishEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishEventsResponse.ProtoReflect.Descriptor instead.
+func (*PublishEventsResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PublishEventsResponse) GetEvents() []*PublishEventResponse {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// ReplayEventsRequest is the request of ReplayEvents.
+type ReplayEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ids of the events, 1 to 100.
+	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayEventsRequest) Reset() {
+	*x = ReplayEventsRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayEventsRequest) ProtoMessage() {}
+
+func (x *ReplayEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayEventsRequest.ProtoReflect.Descriptor instead.
+func (*ReplayEventsRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReplayEventsRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+// ReplayEventsResponse is the response of ReplayEvents. Ids that were sent twice count once.
+type ReplayEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many events are being replayed.
+	ReplayedCount int32 `protobuf:"varint,1,opt,name=replayed_count,json=replayedCount,proto3" json:"replayed_count,omitempty"`
+	// How many had not failed.
+	SkippedCount int32 `protobuf:"varint,2,opt,name=skipped_count,json=skippedCount,proto3" json:"skipped_count,omitempty"`
+	// How many there are not.
+	NotFoundCount int32 `protobuf:"varint,3,opt,name=not_found_count,json=notFoundCount,proto3" json:"not_found_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplayEventsResponse) Reset() {
+	*x = ReplayEventsResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplayEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplayEventsResponse) ProtoMessage() {}
+
+func (x *ReplayEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplayEventsResponse.ProtoReflect.Descriptor instead.
+func (*ReplayEventsResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReplayEventsResponse) GetReplayedCount() int32 {
+	if x != nil {
+		return x.ReplayedCount
+	}
+	return 0
+}
+
+func (x *ReplayEventsResponse) GetSkippedCount() int32 {
+	if x != nil {
+		return x.SkippedCount
+	}
+	return 0
+}
+
+func (x *ReplayEventsResponse) GetNotFoundCount() int32 {
+	if x != nil {
+		return x.NotFoundCount
+	}
+	return 0
+}
+
 // GetEventRequest is the request of GetEvent.
 type GetEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -158,7 +360,7 @@ type GetEventRequest struct {
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[2]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -170,7 +372,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[2]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -183,7 +385,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{2}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetEventRequest) GetId() string {
@@ -204,7 +406,7 @@ type GetEventResponse struct {
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[3]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -216,7 +418,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[3]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -229,7 +431,7 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{3}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetEventResponse) GetEvent() *Event {
@@ -264,7 +466,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[4]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -276,7 +478,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[4]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -289,7 +491,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{4}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListEventsRequest) GetPageSize() int32 {
@@ -361,7 +563,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[5]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -373,7 +575,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[5]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -386,7 +588,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{5}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListEventsResponse) GetEvents() []*Event {
@@ -412,7 +614,7 @@ type ListEventTypesRequest struct {
 
 func (x *ListEventTypesRequest) Reset() {
 	*x = ListEventTypesRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[6]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -424,7 +626,7 @@ func (x *ListEventTypesRequest) String() string {
 func (*ListEventTypesRequest) ProtoMessage() {}
 
 func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[6]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -437,7 +639,7 @@ func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesRequest.ProtoReflect.Descriptor instead.
 func (*ListEventTypesRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{6}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{10}
 }
 
 // ListEventTypesResponse is the response of ListEventTypes.
@@ -451,7 +653,7 @@ type ListEventTypesResponse struct {
 
 func (x *ListEventTypesResponse) Reset() {
 	*x = ListEventTypesResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[7]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +665,7 @@ func (x *ListEventTypesResponse) String() string {
 func (*ListEventTypesResponse) ProtoMessage() {}
 
 func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[7]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +678,7 @@ func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesResponse.ProtoReflect.Descriptor instead.
 func (*ListEventTypesResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{7}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListEventTypesResponse) GetEventTypes() []*EventTypeInfo {
@@ -503,7 +705,7 @@ type EventTypeInfo struct {
 
 func (x *EventTypeInfo) Reset() {
 	*x = EventTypeInfo{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[8]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -515,7 +717,7 @@ func (x *EventTypeInfo) String() string {
 func (*EventTypeInfo) ProtoMessage() {}
 
 func (x *EventTypeInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[8]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -528,7 +730,7 @@ func (x *EventTypeInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventTypeInfo.ProtoReflect.Descriptor instead.
 func (*EventTypeInfo) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{8}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *EventTypeInfo) GetName() string {
@@ -572,7 +774,20 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x0eidempotencyKey\"J\n" +
 	"\x14PublishEventResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\"\n" +
-	"\fdeduplicated\x18\x02 \x01(\bR\fdeduplicated\"\x9b\x01\n" +
+	"\fdeduplicated\x18\x02 \x01(\bR\fdeduplicated\"\xb6\x01\n" +
+	"\x14PublishEventsRequest\x12\x9d\x01\n" +
+	"\x06events\x18\x01 \x03(\v2$.intime.event.v1.PublishEventRequestB_\xbaH\\\xba\x01Y\n" +
+	"\fevents.count\x12\"Publish 1 to 1,000 events at once.\x1a%size(this) >= 1 && size(this) <= 1000R\x06events\"V\n" +
+	"\x15PublishEventsResponse\x12=\n" +
+	"\x06events\x18\x01 \x03(\v2%.intime.event.v1.PublishEventResponseR\x06events\"\xfd\x01\n" +
+	"\x13ReplayEventsRequest\x12\xe5\x01\n" +
+	"\x03ids\x18\x01 \x03(\tB\xd2\x01\xbaH\xce\x01\xba\x01R\n" +
+	"\tids.count\x12\x1fReplay 1 to 100 events at once.\x1a$size(this) >= 1 && size(this) <= 100\x92\x01v\"t\xba\x01q\n" +
+	"\bevent.id\x12\x1fThis is not the id of an event.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x03ids\"\x8a\x01\n" +
+	"\x14ReplayEventsResponse\x12%\n" +
+	"\x0ereplayed_count\x18\x01 \x01(\x05R\rreplayedCount\x12#\n" +
+	"\rskipped_count\x18\x02 \x01(\x05R\fskippedCount\x12&\n" +
+	"\x0fnot_found_count\x18\x03 \x01(\x05R\rnotFoundCount\"\x9b\x01\n" +
 	"\x0fGetEventRequest\x12\x87\x01\n" +
 	"\x02id\x18\x01 \x01(\tBw\xbaHt\xba\x01q\n" +
 	"\bevent.id\x12\x1fThis is not the id of an event.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\"@\n" +
@@ -602,9 +817,11 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
 	"\x0eschema_version\x18\x02 \x01(\x05R\rschemaVersion\x12!\n" +
 	"\fmessage_name\x18\x03 \x01(\tR\vmessageName\x12#\n" +
-	"\rhandler_names\x18\x04 \x03(\tR\fhandlerNames2\xc9\x03\n" +
+	"\rhandler_names\x18\x04 \x03(\tR\fhandlerNames2\xb1\x05\n" +
 	"\fEventService\x12o\n" +
-	"\fPublishEvent\x12$.intime.event.v1.PublishEventRequest\x1a%.intime.event.v1.PublishEventResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:create\x12d\n" +
+	"\fPublishEvent\x12$.intime.event.v1.PublishEventRequest\x1a%.intime.event.v1.PublishEventResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:create\x12r\n" +
+	"\rPublishEvents\x12%.intime.event.v1.PublishEventsRequest\x1a&.intime.event.v1.PublishEventsResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:create\x12r\n" +
+	"\fReplayEvents\x12$.intime.event.v1.ReplayEventsRequest\x1a%.intime.event.v1.ReplayEventsResponse\"\x15\xaa\xbb\x18\x0e\x12\fevent:replay\x90\x02\x02\x12d\n" +
 	"\bGetEvent\x12 .intime.event.v1.GetEventRequest\x1a!.intime.event.v1.GetEventResponse\"\x13\xaa\xbb\x18\f\x12\n" +
 	"event:read\x90\x02\x01\x12j\n" +
 	"\n" +
@@ -626,43 +843,53 @@ func file_intime_event_v1_event_service_proto_rawDescGZIP() []byte {
 	return file_intime_event_v1_event_service_proto_rawDescData
 }
 
-var file_intime_event_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_intime_event_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_intime_event_v1_event_service_proto_goTypes = []any{
 	(*PublishEventRequest)(nil),    // 0: intime.event.v1.PublishEventRequest
 	(*PublishEventResponse)(nil),   // 1: intime.event.v1.PublishEventResponse
-	(*GetEventRequest)(nil),        // 2: intime.event.v1.GetEventRequest
-	(*GetEventResponse)(nil),       // 3: intime.event.v1.GetEventResponse
-	(*ListEventsRequest)(nil),      // 4: intime.event.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),     // 5: intime.event.v1.ListEventsResponse
-	(*ListEventTypesRequest)(nil),  // 6: intime.event.v1.ListEventTypesRequest
-	(*ListEventTypesResponse)(nil), // 7: intime.event.v1.ListEventTypesResponse
-	(*EventTypeInfo)(nil),          // 8: intime.event.v1.EventTypeInfo
-	(*structpb.Struct)(nil),        // 9: google.protobuf.Struct
-	(*Event)(nil),                  // 10: intime.event.v1.Event
-	(EventStatus)(0),               // 11: intime.event.v1.EventStatus
-	(*timestamppb.Timestamp)(nil),  // 12: google.protobuf.Timestamp
+	(*PublishEventsRequest)(nil),   // 2: intime.event.v1.PublishEventsRequest
+	(*PublishEventsResponse)(nil),  // 3: intime.event.v1.PublishEventsResponse
+	(*ReplayEventsRequest)(nil),    // 4: intime.event.v1.ReplayEventsRequest
+	(*ReplayEventsResponse)(nil),   // 5: intime.event.v1.ReplayEventsResponse
+	(*GetEventRequest)(nil),        // 6: intime.event.v1.GetEventRequest
+	(*GetEventResponse)(nil),       // 7: intime.event.v1.GetEventResponse
+	(*ListEventsRequest)(nil),      // 8: intime.event.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),     // 9: intime.event.v1.ListEventsResponse
+	(*ListEventTypesRequest)(nil),  // 10: intime.event.v1.ListEventTypesRequest
+	(*ListEventTypesResponse)(nil), // 11: intime.event.v1.ListEventTypesResponse
+	(*EventTypeInfo)(nil),          // 12: intime.event.v1.EventTypeInfo
+	(*structpb.Struct)(nil),        // 13: google.protobuf.Struct
+	(*Event)(nil),                  // 14: intime.event.v1.Event
+	(EventStatus)(0),               // 15: intime.event.v1.EventStatus
+	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
 }
 var file_intime_event_v1_event_service_proto_depIdxs = []int32{
-	9,  // 0: intime.event.v1.PublishEventRequest.payload:type_name -> google.protobuf.Struct
-	10, // 1: intime.event.v1.GetEventResponse.event:type_name -> intime.event.v1.Event
-	11, // 2: intime.event.v1.ListEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
-	12, // 3: intime.event.v1.ListEventsRequest.published_after:type_name -> google.protobuf.Timestamp
-	12, // 4: intime.event.v1.ListEventsRequest.published_before:type_name -> google.protobuf.Timestamp
-	10, // 5: intime.event.v1.ListEventsResponse.events:type_name -> intime.event.v1.Event
-	8,  // 6: intime.event.v1.ListEventTypesResponse.event_types:type_name -> intime.event.v1.EventTypeInfo
-	0,  // 7: intime.event.v1.EventService.PublishEvent:input_type -> intime.event.v1.PublishEventRequest
-	2,  // 8: intime.event.v1.EventService.GetEvent:input_type -> intime.event.v1.GetEventRequest
-	4,  // 9: intime.event.v1.EventService.ListEvents:input_type -> intime.event.v1.ListEventsRequest
-	6,  // 10: intime.event.v1.EventService.ListEventTypes:input_type -> intime.event.v1.ListEventTypesRequest
-	1,  // 11: intime.event.v1.EventService.PublishEvent:output_type -> intime.event.v1.PublishEventResponse
-	3,  // 12: intime.event.v1.EventService.GetEvent:output_type -> intime.event.v1.GetEventResponse
-	5,  // 13: intime.event.v1.EventService.ListEvents:output_type -> intime.event.v1.ListEventsResponse
-	7,  // 14: intime.event.v1.EventService.ListEventTypes:output_type -> intime.event.v1.ListEventTypesResponse
-	11, // [11:15] is the sub-list for method output_type
-	7,  // [7:11] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	13, // 0: intime.event.v1.PublishEventRequest.payload:type_name -> google.protobuf.Struct
+	0,  // 1: intime.event.v1.PublishEventsRequest.events:type_name -> intime.event.v1.PublishEventRequest
+	1,  // 2: intime.event.v1.PublishEventsResponse.events:type_name -> intime.event.v1.PublishEventResponse
+	14, // 3: intime.event.v1.GetEventResponse.event:type_name -> intime.event.v1.Event
+	15, // 4: intime.event.v1.ListEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
+	16, // 5: intime.event.v1.ListEventsRequest.published_after:type_name -> google.protobuf.Timestamp
+	16, // 6: intime.event.v1.ListEventsRequest.published_before:type_name -> google.protobuf.Timestamp
+	14, // 7: intime.event.v1.ListEventsResponse.events:type_name -> intime.event.v1.Event
+	12, // 8: intime.event.v1.ListEventTypesResponse.event_types:type_name -> intime.event.v1.EventTypeInfo
+	0,  // 9: intime.event.v1.EventService.PublishEvent:input_type -> intime.event.v1.PublishEventRequest
+	2,  // 10: intime.event.v1.EventService.PublishEvents:input_type -> intime.event.v1.PublishEventsRequest
+	4,  // 11: intime.event.v1.EventService.ReplayEvents:input_type -> intime.event.v1.ReplayEventsRequest
+	6,  // 12: intime.event.v1.EventService.GetEvent:input_type -> intime.event.v1.GetEventRequest
+	8,  // 13: intime.event.v1.EventService.ListEvents:input_type -> intime.event.v1.ListEventsRequest
+	10, // 14: intime.event.v1.EventService.ListEventTypes:input_type -> intime.event.v1.ListEventTypesRequest
+	1,  // 15: intime.event.v1.EventService.PublishEvent:output_type -> intime.event.v1.PublishEventResponse
+	3,  // 16: intime.event.v1.EventService.PublishEvents:output_type -> intime.event.v1.PublishEventsResponse
+	5,  // 17: intime.event.v1.EventService.ReplayEvents:output_type -> intime.event.v1.ReplayEventsResponse
+	7,  // 18: intime.event.v1.EventService.GetEvent:output_type -> intime.event.v1.GetEventResponse
+	9,  // 19: intime.event.v1.EventService.ListEvents:output_type -> intime.event.v1.ListEventsResponse
+	11, // 20: intime.event.v1.EventService.ListEventTypes:output_type -> intime.event.v1.ListEventTypesResponse
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_intime_event_v1_event_service_proto_init() }
@@ -677,7 +904,7 @@ func file_intime_event_v1_event_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intime_event_v1_event_service_proto_rawDesc), len(file_intime_event_v1_event_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

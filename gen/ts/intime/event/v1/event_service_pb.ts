@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file intime/event/v1/event_service.proto.
  */
 export const file_intime_event_v1_event_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfc2VydmljZS5wcm90bxIPaW50aW1lLmV2ZW50LnYxIoICChNQdWJsaXNoRXZlbnRSZXF1ZXN0EpUBCgR0eXBlGAEgASgJQoYBukiCAboBfwoKZXZlbnQudHlwZRItTmFtZSB0aGUgZXZlbnQgdHlwZSwgZm9yIGV4YW1wbGUgam9iLmNyZWF0ZWQuGkJ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXpfXSpbLl1bYS16XVthLXpfXSokJykgJiYgc2l6ZSh0aGlzKSA8PSAxMDASMAoHcGF5bG9hZBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBrpIA8gBARIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGMgBIjgKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEgoKAmlkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCKXAQoPR2V0RXZlbnRSZXF1ZXN0EoMBCgJpZBgBIAEoCUJ3ukh0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiOQoQR2V0RXZlbnRSZXNwb25zZRIlCgVldmVudBgBIAEoCzIWLmludGltZS5ldmVudC52MS5FdmVudCKZBAoRTGlzdEV2ZW50c1JlcXVlc3QSXwoJcGFnZV9zaXplGAEgASgFQky6SEm6AUYKCXBhZ2Vfc2l6ZRIfQSBwYWdlIGhhcyBhdCBtb3N0IDEwMCBlbnRyaWVzLhoYdGhpcyA+PSAwICYmIHRoaXMgPD0gMTAwEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAIEh8KBXR5cGVzGAMgAygJQhC6SA2SAQoQMiIGcgQQARhkEkEKCHN0YXR1c2VzGAQgAygOMhwuaW50aW1lLmV2ZW50LnYxLkV2ZW50U3RhdHVzQhG6SA6SAQsQBCIHggEEEAEgABIdCgxoYW5kbGVyX25hbWUYBSABKAlCB7pIBHICGGQSMwoPcHVibGlzaGVkX2FmdGVyGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBwdWJsaXNoZWRfYmVmb3JlGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBKWAQoCaWQYCCABKAlCiQG6SIUBugF/CghldmVudC5pZBItU2VhcmNoIGJ5IGEgd2hvbGUgZXZlbnQgaWQgb3IgY29ycmVsYXRpb24gaWQuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKdgBASJVChJMaXN0RXZlbnRzUmVzcG9uc2USJgoGZXZlbnRzGAEgAygLMhYuaW50aW1lLmV2ZW50LnYxLkV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIXChVMaXN0RXZlbnRUeXBlc1JlcXVlc3QiTQoWTGlzdEV2ZW50VHlwZXNSZXNwb25zZRIzCgtldmVudF90eXBlcxgBIAMoCzIeLmludGltZS5ldmVudC52MS5FdmVudFR5cGVJbmZvImIKDUV2ZW50VHlwZUluZm8SDAoEbmFtZRgBIAEoCRIWCg5zY2hlbWFfdmVyc2lvbhgCIAEoBRIUCgxtZXNzYWdlX25hbWUYAyABKAkSFQoNaGFuZGxlcl9uYW1lcxgEIAMoCTLJAwoMRXZlbnRTZXJ2aWNlEm8KDFB1Ymxpc2hFdmVudBIkLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0GiUuaW50aW1lLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIhKquxgOEgxldmVudDpjcmVhdGUSZAoIR2V0RXZlbnQSIC5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRSZXF1ZXN0GiEuaW50aW1lLmV2ZW50LnYxLkdldEV2ZW50UmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQSagoKTGlzdEV2ZW50cxIiLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRzUmVxdWVzdBojLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRzUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQSdgoOTGlzdEV2ZW50VHlwZXMSJi5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50VHlwZXNSZXF1ZXN0GicuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudFR5cGVzUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWRCyQEKE2NvbS5pbnRpbWUuZXZlbnQudjFCEUV2ZW50U2VydmljZVByb3RvUAFaQWdpdGh1Yi5jb20vaW50aW1lLXNvbHV0aW9ucy9pbnRpbWUvZ2VuL2dvL2ludGltZS9ldmVudC92MTtldmVudHYxogIDSUVYqgIPSW50aW1lLkV2ZW50LlYxygIPSW50aW1lXEV2ZW50XFYx4gIbSW50aW1lXEV2ZW50XFYxXEdQQk1ldGFkYXRh6gIRSW50aW1lOjpFdmVudDo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_intime_auth_v1_options, file_intime_event_v1_event]);
+  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfc2VydmljZS5wcm90bxIPaW50aW1lLmV2ZW50LnYxIoICChNQdWJsaXNoRXZlbnRSZXF1ZXN0EpUBCgR0eXBlGAEgASgJQoYBukiCAboBfwoKZXZlbnQudHlwZRItTmFtZSB0aGUgZXZlbnQgdHlwZSwgZm9yIGV4YW1wbGUgam9iLmNyZWF0ZWQuGkJ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXpfXSpbLl1bYS16XVthLXpfXSokJykgJiYgc2l6ZSh0aGlzKSA8PSAxMDASMAoHcGF5bG9hZBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBrpIA8gBARIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGMgBIjgKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEgoKAmlkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCKuAQoUUHVibGlzaEV2ZW50c1JlcXVlc3QSlQEKBmV2ZW50cxgBIAMoCzIkLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0Ql+6SFy6AVkKDGV2ZW50cy5jb3VudBIiUHVibGlzaCAxIHRvIDEsMDAwIGV2ZW50cyBhdCBvbmNlLholc2l6ZSh0aGlzKSA+PSAxICYmIHNpemUodGhpcykgPD0gMTAwMCJOChVQdWJsaXNoRXZlbnRzUmVzcG9uc2USNQoGZXZlbnRzGAEgAygLMiUuaW50aW1lLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIvgBChNSZXBsYXlFdmVudHNSZXF1ZXN0EuABCgNpZHMYASADKAlC0gG6SM4BugFSCglpZHMuY291bnQSH1JlcGxheSAxIHRvIDEwMCBldmVudHMgYXQgb25jZS4aJHNpemUodGhpcykgPj0gMSAmJiBzaXplKHRoaXMpIDw9IDEwMJIBdiJ0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiXgoUUmVwbGF5RXZlbnRzUmVzcG9uc2USFgoOcmVwbGF5ZWRfY291bnQYASABKAUSFQoNc2tpcHBlZF9jb3VudBgCIAEoBRIXCg9ub3RfZm91bmRfY291bnQYAyABKAUilwEKD0dldEV2ZW50UmVxdWVzdBKDAQoCaWQYASABKAlCd7pIdLoBcQoIZXZlbnQuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhbiBldmVudC4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpIjkKEEdldEV2ZW50UmVzcG9uc2USJQoFZXZlbnQYASABKAsyFi5pbnRpbWUuZXZlbnQudjEuRXZlbnQimQQKEUxpc3RFdmVudHNSZXF1ZXN0El8KCXBhZ2Vfc2l6ZRgBIAEoBUJMukhJugFGCglwYWdlX3NpemUSH0EgcGFnZSBoYXMgYXQgbW9zdCAxMDAgZW50cmllcy4aGHRoaXMgPj0gMCAmJiB0aGlzIDw9IDEwMBIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBIfCgV0eXBlcxgDIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgEIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHQoMaGFuZGxlcl9uYW1lGAUgASgJQge6SARyAhhkEjMKD3B1Ymxpc2hlZF9hZnRlchgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcHVibGlzaGVkX2JlZm9yZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASlgEKAmlkGAggASgJQokBukiFAboBfwoIZXZlbnQuaWQSLVNlYXJjaCBieSBhIHdob2xlIGV2ZW50IGlkIG9yIGNvcnJlbGF0aW9uIGlkLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJynYAQEiVQoSTGlzdEV2ZW50c1Jlc3BvbnNlEiYKBmV2ZW50cxgBIAMoCzIWLmludGltZS5ldmVudC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFwoVTGlzdEV2ZW50VHlwZXNSZXF1ZXN0Ik0KFkxpc3RFdmVudFR5cGVzUmVzcG9uc2USMwoLZXZlbnRfdHlwZXMYASADKAsyHi5pbnRpbWUuZXZlbnQudjEuRXZlbnRUeXBlSW5mbyJiCg1FdmVudFR5cGVJbmZvEgwKBG5hbWUYASABKAkSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAUSFAoMbWVzc2FnZV9uYW1lGAMgASgJEhUKDWhhbmRsZXJfbmFtZXMYBCADKAkysQUKDEV2ZW50U2VydmljZRJvCgxQdWJsaXNoRXZlbnQSJC5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50UmVxdWVzdBolLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXNwb25zZSISqrsYDhIMZXZlbnQ6Y3JlYXRlEnIKDVB1Ymxpc2hFdmVudHMSJS5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1JlcXVlc3QaJi5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1Jlc3BvbnNlIhKquxgOEgxldmVudDpjcmVhdGUScgoMUmVwbGF5RXZlbnRzEiQuaW50aW1lLmV2ZW50LnYxLlJlcGxheUV2ZW50c1JlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuUmVwbGF5RXZlbnRzUmVzcG9uc2UiFZACAqq7GA4SDGV2ZW50OnJlcGxheRJkCghHZXRFdmVudBIgLmludGltZS5ldmVudC52MS5HZXRFdmVudFJlcXVlc3QaIS5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJqCgpMaXN0RXZlbnRzEiIuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiMuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJ2Cg5MaXN0RXZlbnRUeXBlcxImLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRUeXBlc1JlcXVlc3QaJy5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50VHlwZXNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZELJAQoTY29tLmludGltZS5ldmVudC52MUIRRXZlbnRTZXJ2aWNlUHJvdG9QAVpBZ2l0aHViLmNvbS9pbnRpbWUtc29sdXRpb25zL2ludGltZS9nZW4vZ28vaW50aW1lL2V2ZW50L3YxO2V2ZW50djGiAgNJRViqAg9JbnRpbWUuRXZlbnQuVjHKAg9JbnRpbWVcRXZlbnRcVjHiAhtJbnRpbWVcRXZlbnRcVjFcR1BCTWV0YWRhdGHqAhFJbnRpbWU6OkV2ZW50OjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_intime_auth_v1_options, file_intime_event_v1_event]);
 
 /**
  * PublishEventRequest is the request of PublishEvent.
@@ -85,6 +85,104 @@ export const PublishEventResponseSchema: GenMessage<PublishEventResponse> = /*@_
   messageDesc(file_intime_event_v1_event_service, 1);
 
 /**
+ * PublishEventsRequest is the request of PublishEvents.
+ *
+ * @generated from message intime.event.v1.PublishEventsRequest
+ */
+export type PublishEventsRequest = Message<"intime.event.v1.PublishEventsRequest"> & {
+  /**
+   * The events, 1 to 1,000. Violations name them by their place: events[3].payload.
+   *
+   * @generated from field: repeated intime.event.v1.PublishEventRequest events = 1;
+   */
+  events: PublishEventRequest[];
+};
+
+/**
+ * Describes the message intime.event.v1.PublishEventsRequest.
+ * Use `create(PublishEventsRequestSchema)` to create a new message.
+ */
+export const PublishEventsRequestSchema: GenMessage<PublishEventsRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 2);
+
+/**
+ * PublishEventsResponse is the response of PublishEvents.
+ *
+ * @generated from message intime.event.v1.PublishEventsResponse
+ */
+export type PublishEventsResponse = Message<"intime.event.v1.PublishEventsResponse"> & {
+  /**
+   * What became of each event, in the order of the request.
+   *
+   * @generated from field: repeated intime.event.v1.PublishEventResponse events = 1;
+   */
+  events: PublishEventResponse[];
+};
+
+/**
+ * Describes the message intime.event.v1.PublishEventsResponse.
+ * Use `create(PublishEventsResponseSchema)` to create a new message.
+ */
+export const PublishEventsResponseSchema: GenMessage<PublishEventsResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 3);
+
+/**
+ * ReplayEventsRequest is the request of ReplayEvents.
+ *
+ * @generated from message intime.event.v1.ReplayEventsRequest
+ */
+export type ReplayEventsRequest = Message<"intime.event.v1.ReplayEventsRequest"> & {
+  /**
+   * The ids of the events, 1 to 100.
+   *
+   * @generated from field: repeated string ids = 1;
+   */
+  ids: string[];
+};
+
+/**
+ * Describes the message intime.event.v1.ReplayEventsRequest.
+ * Use `create(ReplayEventsRequestSchema)` to create a new message.
+ */
+export const ReplayEventsRequestSchema: GenMessage<ReplayEventsRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 4);
+
+/**
+ * ReplayEventsResponse is the response of ReplayEvents. Ids that were sent twice count once.
+ *
+ * @generated from message intime.event.v1.ReplayEventsResponse
+ */
+export type ReplayEventsResponse = Message<"intime.event.v1.ReplayEventsResponse"> & {
+  /**
+   * How many events are being replayed.
+   *
+   * @generated from field: int32 replayed_count = 1;
+   */
+  replayedCount: number;
+
+  /**
+   * How many had not failed.
+   *
+   * @generated from field: int32 skipped_count = 2;
+   */
+  skippedCount: number;
+
+  /**
+   * How many there are not.
+   *
+   * @generated from field: int32 not_found_count = 3;
+   */
+  notFoundCount: number;
+};
+
+/**
+ * Describes the message intime.event.v1.ReplayEventsResponse.
+ * Use `create(ReplayEventsResponseSchema)` to create a new message.
+ */
+export const ReplayEventsResponseSchema: GenMessage<ReplayEventsResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 5);
+
+/**
  * GetEventRequest is the request of GetEvent.
  *
  * @generated from message intime.event.v1.GetEventRequest
@@ -103,7 +201,7 @@ export type GetEventRequest = Message<"intime.event.v1.GetEventRequest"> & {
  * Use `create(GetEventRequestSchema)` to create a new message.
  */
 export const GetEventRequestSchema: GenMessage<GetEventRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 2);
+  messageDesc(file_intime_event_v1_event_service, 6);
 
 /**
  * GetEventResponse is the response of GetEvent.
@@ -124,7 +222,7 @@ export type GetEventResponse = Message<"intime.event.v1.GetEventResponse"> & {
  * Use `create(GetEventResponseSchema)` to create a new message.
  */
 export const GetEventResponseSchema: GenMessage<GetEventResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 3);
+  messageDesc(file_intime_event_v1_event_service, 7);
 
 /**
  * ListEventsRequest is the request of ListEvents. Every filter that is given must match.
@@ -194,7 +292,7 @@ export type ListEventsRequest = Message<"intime.event.v1.ListEventsRequest"> & {
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 4);
+  messageDesc(file_intime_event_v1_event_service, 8);
 
 /**
  * ListEventsResponse is the response of ListEvents.
@@ -222,7 +320,7 @@ export type ListEventsResponse = Message<"intime.event.v1.ListEventsResponse"> &
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 5);
+  messageDesc(file_intime_event_v1_event_service, 9);
 
 /**
  * ListEventTypesRequest is the request of ListEventTypes.
@@ -237,7 +335,7 @@ export type ListEventTypesRequest = Message<"intime.event.v1.ListEventTypesReque
  * Use `create(ListEventTypesRequestSchema)` to create a new message.
  */
 export const ListEventTypesRequestSchema: GenMessage<ListEventTypesRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 6);
+  messageDesc(file_intime_event_v1_event_service, 10);
 
 /**
  * ListEventTypesResponse is the response of ListEventTypes.
@@ -258,7 +356,7 @@ export type ListEventTypesResponse = Message<"intime.event.v1.ListEventTypesResp
  * Use `create(ListEventTypesResponseSchema)` to create a new message.
  */
 export const ListEventTypesResponseSchema: GenMessage<ListEventTypesResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 7);
+  messageDesc(file_intime_event_v1_event_service, 11);
 
 /**
  * EventTypeInfo describes an event type.
@@ -300,7 +398,7 @@ export type EventTypeInfo = Message<"intime.event.v1.EventTypeInfo"> & {
  * Use `create(EventTypeInfoSchema)` to create a new message.
  */
 export const EventTypeInfoSchema: GenMessage<EventTypeInfo> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 8);
+  messageDesc(file_intime_event_v1_event_service, 12);
 
 /**
  * EventService serves the events of the caller's organisation.
@@ -317,6 +415,27 @@ export const EventService: GenService<{
     methodKind: "unary";
     input: typeof PublishEventRequestSchema;
     output: typeof PublishEventResponseSchema;
+  },
+  /**
+   * PublishEvents publishes up to 1,000 events at once: all of them, or none and an error for each field to blame.
+   *
+   * @generated from rpc intime.event.v1.EventService.PublishEvents
+   */
+  publishEvents: {
+    methodKind: "unary";
+    input: typeof PublishEventsRequestSchema;
+    output: typeof PublishEventsResponseSchema;
+  },
+  /**
+   * ReplayEvents runs the deliveries of failed events again that have not succeeded. The events stay the same ones.
+   * Replaying twice replays once: the second time nothing is failed any more.
+   *
+   * @generated from rpc intime.event.v1.EventService.ReplayEvents
+   */
+  replayEvents: {
+    methodKind: "unary";
+    input: typeof ReplayEventsRequestSchema;
+    output: typeof ReplayEventsResponseSchema;
   },
   /**
    * GetEvent returns an event with its deliveries and their attempts.

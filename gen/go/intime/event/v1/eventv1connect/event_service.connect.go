@@ -38,6 +38,12 @@ const (
 	// EventServicePublishEventProcedure is the fully-qualified name of the EventService's PublishEvent
 	// RPC.
 	EventServicePublishEventProcedure = "/intime.event.v1.EventService/PublishEvent"
+	// EventServicePublishEventsProcedure is the fully-qualified name of the EventService's
+	// PublishEvents RPC.
+	EventServicePublishEventsProcedure = "/intime.event.v1.EventService/PublishEvents"
+	// EventServiceReplayEventsProcedure is the fully-qualified name of the EventService's ReplayEvents
+	// RPC.
+	EventServiceReplayEventsProcedure = "/intime.event.v1.EventService/ReplayEvents"
 	// EventServiceGetEventProcedure is the fully-qualified name of the EventService's GetEvent RPC.
 	EventServiceGetEventProcedure = "/intime.event.v1.EventService/GetEvent"
 	// EventServiceListEventsProcedure is the fully-qualified name of the EventService's ListEvents RPC.
@@ -51,6 +57,11 @@ const (
 type EventServiceClient interface {
 	// PublishEvent publishes an event. The payload is checked against the type's message.
 	PublishEvent(context.Context, *v1.PublishEventRequest) (*v1.PublishEventResponse, error)
+	// PublishEvents publishes up to 1,000 events at once: all of them, or none and an error for each field to blame.
+	PublishEvents(context.Context, *v1.PublishEventsRequest) (*v1.PublishEventsResponse, error)
+	// ReplayEvents runs the deliveries of failed events again that have not succeeded. The events stay the same ones.
+	// Replaying twice replays once: the second time nothing is failed any more.
+	ReplayEvents(context.Context, *v1.ReplayEventsRequest) (*v1.ReplayEventsResponse, error)
 	// GetEvent returns an event with its deliveries and their attempts.
 	GetEvent(context.Context, *v1.GetEventRequest) (*v1.GetEventResponse, error)
 	// ListEvents returns events, newest first, with their deliveries.
@@ -74,6 +85,19 @@ func NewEventServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			httpClient,
 			baseURL+EventServicePublishEventProcedure,
 			connect.WithSchema(eventServiceMethods.ByName("PublishEvent")),
+			connect.WithClientOptions(opts...),
+		),
+		publishEvents: connect.NewClient[v1.PublishEventsRequest, v1.PublishEventsResponse](
+			httpClient,
+			baseURL+EventServicePublishEventsProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("PublishEvents")),
+			connect.WithClientOptions(opts...),
+		),
+		replayEvents: connect.NewClient[v1.ReplayEventsRequest, v1.ReplayEventsResponse](
+			httpClient,
+			baseURL+EventServiceReplayEventsProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("ReplayEvents")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
 		getEvent: connect.NewClient[v1.GetEventRequest, v1.GetEventResponse](
@@ -103,6 +127,8 @@ func NewEventServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 // eventServiceClient implements EventServiceClient.
 type eventServiceClient struct {
 	publishEvent   *connect.Client[v1.PublishEventRequest, v1.PublishEventResponse]
+	publishEvents  *connect.Client[v1.PublishEventsRequest, v1.PublishEventsResponse]
+	replayEvents   *connect.Client[v1.ReplayEventsRequest, v1.ReplayEventsResponse]
 	getEvent       *connect.Client[v1.GetEventRequest, v1.GetEventResponse]
 	listEvents     *connect.Client[v1.ListEventsRequest, v1.ListEventsResponse]
 	listEventTypes *connect.Client[v1.ListEventTypesRequest, v1.ListEventTypesResponse]
@@ -111,6 +137,24 @@ type eventServiceClient struct {
 // PublishEvent calls intime.event.v1.EventService.PublishEvent.
 func (c *eventServiceClient) PublishEvent(ctx context.Context, req *v1.PublishEventRequest) (*v1.PublishEventResponse, error) {
 	response, err := c.publishEvent.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PublishEvents calls intime.event.v1.EventService.PublishEvents.
+func (c *eventServiceClient) PublishEvents(ctx context.Context, req *v1.PublishEventsRequest) (*v1.PublishEventsResponse, error) {
+	response, err := c.publishEvents.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ReplayEvents calls intime.event.v1.EventService.ReplayEvents.
+func (c *eventServiceClient) ReplayEvents(ctx context.Context, req *v1.ReplayEventsRequest) (*v1.ReplayEventsResponse, error) {
+	response, err := c.replayEvents.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -148,6 +192,11 @@ func (c *eventServiceClient) ListEventTypes(ctx context.Context, req *v1.ListEve
 type EventServiceHandler interface {
 	// PublishEvent publishes an event. The payload is checked against the type's message.
 	PublishEvent(context.Context, *v1.PublishEventRequest) (*v1.PublishEventResponse, error)
+	// PublishEvents publishes up to 1,000 events at once: all of them, or none and an error for each field to blame.
+	PublishEvents(context.Context, *v1.PublishEventsRequest) (*v1.PublishEventsResponse, error)
+	// ReplayEvents runs the deliveries of failed events again that have not succeeded. The events stay the same ones.
+	// Replaying twice replays once: the second time nothing is failed any more.
+	ReplayEvents(context.Context, *v1.ReplayEventsRequest) (*v1.ReplayEventsResponse, error)
 	// GetEvent returns an event with its deliveries and their attempts.
 	GetEvent(context.Context, *v1.GetEventRequest) (*v1.GetEventResponse, error)
 	// ListEvents returns events, newest first, with their deliveries.
@@ -167,6 +216,19 @@ func NewEventServiceHandler(svc EventServiceHandler, opts ...connect.HandlerOpti
 		EventServicePublishEventProcedure,
 		svc.PublishEvent,
 		connect.WithSchema(eventServiceMethods.ByName("PublishEvent")),
+		connect.WithHandlerOptions(opts...),
+	)
+	eventServicePublishEventsHandler := connect.NewUnaryHandlerSimple(
+		EventServicePublishEventsProcedure,
+		svc.PublishEvents,
+		connect.WithSchema(eventServiceMethods.ByName("PublishEvents")),
+		connect.WithHandlerOptions(opts...),
+	)
+	eventServiceReplayEventsHandler := connect.NewUnaryHandlerSimple(
+		EventServiceReplayEventsProcedure,
+		svc.ReplayEvents,
+		connect.WithSchema(eventServiceMethods.ByName("ReplayEvents")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
 	eventServiceGetEventHandler := connect.NewUnaryHandlerSimple(
@@ -194,6 +256,10 @@ func NewEventServiceHandler(svc EventServiceHandler, opts ...connect.HandlerOpti
 		switch r.URL.Path {
 		case EventServicePublishEventProcedure:
 			eventServicePublishEventHandler.ServeHTTP(w, r)
+		case EventServicePublishEventsProcedure:
+			eventServicePublishEventsHandler.ServeHTTP(w, r)
+		case EventServiceReplayEventsProcedure:
+			eventServiceReplayEventsHandler.ServeHTTP(w, r)
 		case EventServiceGetEventProcedure:
 			eventServiceGetEventHandler.ServeHTTP(w, r)
 		case EventServiceListEventsProcedure:
@@ -211,6 +277,14 @@ type UnimplementedEventServiceHandler struct{}
 
 func (UnimplementedEventServiceHandler) PublishEvent(context.Context, *v1.PublishEventRequest) (*v1.PublishEventResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.PublishEvent is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) PublishEvents(context.Context, *v1.PublishEventsRequest) (*v1.PublishEventsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.PublishEvents is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) ReplayEvents(context.Context, *v1.ReplayEventsRequest) (*v1.ReplayEventsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.ReplayEvents is not implemented"))
 }
 
 func (UnimplementedEventServiceHandler) GetEvent(context.Context, *v1.GetEventRequest) (*v1.GetEventResponse, error) {
