@@ -41,7 +41,7 @@ func startCluster(ctx context.Context, name string, settings map[string]string) 
 	c := &cluster{dir: filepath.Join(filepath.Dir(embedded.DefaultDir(here)), name)}
 	c.server, err = embedded.Start(ctx, embedded.Config{
 		Dir: c.dir, Ephemeral: true, BinDir: os.Getenv("INTIME_POSTGRES_BIN"),
-		Cache: filepath.Join(embedded.DefaultDir(here), "cache"), Settings: all, Progress: note,
+		Settings: all, Progress: note,
 	})
 	if err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ CREATE TABLE event_subscriptions (
     CONSTRAINT event_subscriptions_handler_key UNIQUE (org_id, event_type, handler_name),
     CONSTRAINT event_subscriptions_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id),
     CONSTRAINT event_subscriptions_disabled_by_fkey FOREIGN KEY (org_id, disabled_by) REFERENCES user_profiles (org_id, id),
-    CONSTRAINT event_subscriptions_disabled_at_check CHECK (is_active = (disabled_at IS NULL)),
+    CONSTRAINT event_subscriptions_disabled_at_check CHECK (NOT is_active OR disabled_at IS NULL),
     CONSTRAINT event_subscriptions_disabled_reason_check CHECK (length(disabled_reason) BETWEEN 1 AND 500)
 );
 COMMENT ON COLUMN event_subscriptions.failing_events IS 'The different events whose attempts failed since the last success.';

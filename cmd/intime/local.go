@@ -30,12 +30,8 @@ func openDatabase(ctx context.Context, settings config.Database, dir string) (*d
 	if settings.APIURL != "" || settings.WorkerURL != "" {
 		return nil, errors.New("INTIME_API_DATABASE_URL and INTIME_WORKER_DATABASE_URL need DATABASE_URL here, for the migrations")
 	}
-	cache, err := cacheDir()
-	if err != nil {
-		return nil, err
-	}
 	server, err := embedded.Start(ctx, embedded.Config{
-		Dir: filepath.Join(dir, "postgres"), Cache: cache, BinDir: settings.PostgresBin,
+		Dir: filepath.Join(dir, "postgres"), BinDir: settings.PostgresBin,
 		Progress: func(line string) { sayf("  %s", line) },
 	})
 	if err != nil {
@@ -65,7 +61,7 @@ func readDatabaseURL(dir string) (string, error) {
 
 // prepare migrates the database and fills it with the demo's people.
 func (d *database) prepare(ctx context.Context, what *app.Config) (err error) {
-	if what.APIURL, what.WorkerURL, err = loginURLs(d.Database); err != nil {
+	if what.APIURL, what.WorkerURL, err = loginURLs(d.Database, true, true); err != nil {
 		return err
 	}
 	bus, err := app.NewBus(*what)

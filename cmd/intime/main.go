@@ -45,7 +45,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) (exit int) {
-	parser, err := kong.New(&commands{}, kong.Name("intime"), kong.UsageOnError(),
+	parser, err := kong.New(&commands{}, kong.Name("intime"), kong.ShortUsageOnError(),
 		kong.Description("The communication backbone of a staffing and training platform: a typed API and an event bus on Postgres."),
 		kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
+
+	"github.com/pressly/goose/v3"
 
 	"github.com/intime-solutions/intime/internal/app"
 	"github.com/intime-solutions/intime/internal/platform/config"
@@ -26,7 +29,7 @@ func (c migrateUpCmd) Run(ctx context.Context) error {
 	if c.Database.AdminURL() == "" {
 		return errNoAdmin
 	}
-	_, worker, err := loginURLs(c.Database)
+	_, worker, err := loginURLs(c.Database, false, true)
 	if err != nil {
 		return err
 	}
@@ -36,7 +39,7 @@ func (c migrateUpCmd) Run(ctx context.Context) error {
 	}
 	results, err := app.Migrate(ctx, c.Database.AdminURL(), worker, bus)
 	for _, r := range results {
-		sayf("%s", r)
+		sayf("%-34s %s", nameOf(r.Source), r.Duration.Round(time.Millisecond))
 	}
 	if err == nil {
 		sayf("The database is at the newest version.")
@@ -63,7 +66,7 @@ func (c migrateDownCmd) Run(ctx context.Context) error {
 		sayf("There is nothing to take back.")
 		return nil
 	}
-	sayf("%s", result)
+	sayf("took %s back", nameOf(result.Source))
 	return nil
 }
 
@@ -87,11 +90,15 @@ func (c migrateStatusCmd) Run(ctx context.Context) error {
 		if !m.AppliedAt.IsZero() {
 			when = m.AppliedAt.UTC().Format("2006-01-02 15:04:05")
 		}
-		name := m.Source.Path
-		if name == "" {
-			name = "River's own tables"
-		}
-		sayf("%5d  %-8s  %-19s  %s", m.Source.Version, m.State, when, name)
+		sayf("%5d  %-8s  %-19s  %s", m.Source.Version, m.State, when, nameOf(m.Source))
 	}
 	return nil
+}
+
+// nameOf is the migration's file; River's tables come from its library.
+func nameOf(source *goose.Source) string {
+	if source.Path == "" {
+		return "River's own tables"
+	}
+	return source.Path
 }

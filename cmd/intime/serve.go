@@ -38,7 +38,7 @@ func runApp(ctx context.Context, settings config.Config, what app.Config) (err e
 	if what.Logger, err = newLogger(settings.Log, telemetry.FormatJSON); err != nil {
 		return err
 	}
-	if what.APIURL, what.WorkerURL, err = loginURLs(settings.Database); err != nil {
+	if what.APIURL, what.WorkerURL, err = loginURLs(settings.Database, what.Serve, what.Work); err != nil {
 		return err
 	}
 	if what.DataDir, err = dataDir(settings); err != nil {

@@ -99,9 +99,22 @@ func requests(of things) map[string]request {
 		"/intime.event.v1.EventService/PublishEvent": {
 			body: map[string]any{"type": "system.probe", "payload": map[string]any{"action": "PROBE_ACTION_OK"}},
 		},
-		"/intime.event.v1.EventService/GetEvent":       {body: map[string]any{"id": of.event}, ids: map[string]string{"id": of.event}},
-		"/intime.event.v1.EventService/ListEvents":     {ids: map[string]string{"id": of.event}},
-		"/intime.event.v1.EventService/ListEventTypes": {},
+		"/intime.event.v1.EventService/PublishEvents": {
+			body: map[string]any{"events": []any{map[string]any{
+				"type": "system.probe", "payload": map[string]any{"action": "PROBE_ACTION_OK"},
+			}}},
+		},
+		"/intime.event.v1.EventService/ReplayEvents": {
+			body: map[string]any{"ids": []string{of.event}}, ids: map[string]string{"ids": of.event},
+		},
+		"/intime.event.v1.EventHandlerService/ListEventHandlers": {},
+		"/intime.event.v1.EventHandlerService/DisableEventHandler": {
+			body: map[string]any{"name": "run_probe", "reason": "A guard walks every procedure."},
+		},
+		"/intime.event.v1.EventHandlerService/EnableEventHandler": {body: map[string]any{"name": "run_probe"}},
+		"/intime.event.v1.EventService/GetEvent":                  {body: map[string]any{"id": of.event}, ids: map[string]string{"id": of.event}},
+		"/intime.event.v1.EventService/ListEvents":                {ids: map[string]string{"id": of.event}},
+		"/intime.event.v1.EventService/ListEventTypes":            {},
 	}
 }
 
@@ -117,7 +130,10 @@ func (r request) encode(t *testing.T, field, value string) string {
 	t.Helper()
 	body := map[string]any{}
 	maps.Copy(body, r.body)
-	if field != "" {
+	switch {
+	case strings.HasSuffix(field, "ids"):
+		body[field] = []string{value}
+	case field != "":
 		body[field] = value
 	}
 	data, err := json.Marshal(body)
@@ -155,8 +171,11 @@ func newThings(t *testing.T, admin *pgx.Conn, person string) things {
 		VALUES ($1, 'Tester', 'Walks every procedure.', '{Go}', 'Lisbon', $2, $3) RETURNING id::text`,
 		p.Organization.ID(), p.ID(), of.client)
 	of.event = apptest.One[string](t, admin, `
-		INSERT INTO events (org_id, type, payload, created_by, source, correlation_id)
-		VALUES ($1, 'system.probe', '{"action":"PROBE_ACTION_OK"}', $2, 'api', gen_random_uuid()) RETURNING id::text`,
-		p.Organization.ID(), p.ID())
+		INSERT INTO events (org_id, type, payload, created_by, source, correlation_id, status)
+		VALUES ($1, 'system.probe', '{"action":"PROBE_ACTION_OK"}', $2, 'api', gen_random_uuid(), 'dead_letter')
+		RETURNING id::text`, p.Organization.ID(), p.ID())
+	apptest.Exec(t, admin, `
+		INSERT INTO event_deliveries (org_id, event_id, handler_name, max_attempts, status)
+		VALUES ($1, $2, 'run_probe', 3, 'dead_letter')`, p.Organization.ID(), of.event)
 	return of
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,13 +52,8 @@ func Main(m *testing.M) {
 func startCluster() (*cluster, error) {
 	started.Store(true)
 	ctx := context.Background()
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		return nil, errors.New("this file is nowhere")
-	}
-	root := filepath.Join(filepath.Dir(file), "..", "..")
 	server, err := embedded.Start(ctx, embedded.Config{
-		Ephemeral: true, BinDir: os.Getenv("INTIME_POSTGRES_BIN"), Cache: filepath.Join(embedded.DefaultDir(root), "cache"),
+		Ephemeral: true, BinDir: os.Getenv("INTIME_POSTGRES_BIN"),
 		Settings: map[string]string{"max_connections": "300"},
 	})
 	if err != nil {

@@ -33,6 +33,9 @@ func checkBus(ctx context.Context, d *doctor) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("publish a probe: %w", err)
 	}
+	if err := d.config.Bus.Notify(ctx, d.worker); err != nil {
+		return "", fmt.Errorf("wake the workers: %w", err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, d.config.ProbeTimeout)
 	defer cancel()
 	for {

@@ -71,10 +71,10 @@ func (s *HandlerService) EnableEventHandler(
 		if err := enableSubscription(ctx, tx, r.GetName()); err != nil {
 			return err
 		}
-		if r.GetRunSkipped() && before.DisabledAt != nil {
+		if r.GetRunSkipped() && !before.IsActive {
 			tx.AfterCommit(s.bus.wake.ring)
 			// What waited for the dispatcher when the handler was disabled was skipped too.
-			err := tx.QueryRow(ctx, `SELECT app.run_skipped($1, $2::timestamptz - interval '1 hour', $3)`,
+			err := tx.QueryRow(ctx, `SELECT app.run_skipped($1, coalesce($2::timestamptz, 'epoch') - interval '1 hour', $3)`,
 				r.GetName(), before.DisabledAt, maxCatchUp).Scan(&response.CaughtUpCount)
 			if err != nil {
 				return fmt.Errorf("run skipped events: %w", err)

@@ -22,7 +22,6 @@ const (
 	ReasonUnknownEventType = "EVENT_TYPE_UNKNOWN"        // no message is bound to the name
 	ReasonPayloadTooLarge  = "EVENT_PAYLOAD_TOO_LARGE"   // more than MaxPayloadBytes
 	ReasonKeyReused        = "EVENT_KEY_REUSED"          // the idempotency key was used for another event
-	ReasonFaultsOff        = "EVENT_FAULTS_NOT_ALLOWED"  // a probe that does harm, where faults are not allowed
 	ReasonCascade          = "EVENT_CASCADE_TOO_DEEP"    // an event caused by an event caused by ...
 	ReasonOwnType          = "EVENT_HANDLER_OWN_TYPE"    // a handler publishes the type it handles
 	ReasonBudget           = "EVENT_RUN_BUDGET_EXCEEDED" // a handler publishes more than one run may

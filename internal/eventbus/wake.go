@@ -46,6 +46,12 @@ func (w *wake) notify(ctx context.Context, db *postgres.DB, logger *slog.Logger)
 	})
 }
 
+// Notify wakes the dispatchers of all processes at once. It is for a process that publishes and ends.
+func (b *Bus) Notify(ctx context.Context, db *postgres.DB) error {
+	var none string
+	return db.LoginRow(ctx, "SELECT pg_notify($1, '')::text", []any{channel}, &none)
+}
+
 // listen rings when other processes do.
 func (w *wake) listen(ctx context.Context, db *postgres.DB, logger *slog.Logger) {
 	keepConnected(ctx, db, logger, func(ctx context.Context, conn notifyConn) error {

@@ -15,6 +15,9 @@ import (
 	"github.com/intime-solutions/intime/internal/platform/postgres"
 )
 
+// ReasonNotFound is the reason for a user whom the caller cannot see, or who does not exist.
+const ReasonNotFound = "USER_NOT_FOUND"
+
 type profile struct {
 	ID        uuid.UUID
 	OrgID     uuid.UUID
@@ -41,7 +44,7 @@ func findProfile(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (*profile, 
 	}
 	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[profile])
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, apierr.NotFound("USER_NOT_FOUND", "user")
+		return nil, apierr.NotFound(ReasonNotFound, "user")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find profile: %w", err)

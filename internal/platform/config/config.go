@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/intime-solutions/intime/internal/platform/postgres"
@@ -88,6 +89,9 @@ func (d Database) LoginURL(login postgres.Login) (string, error) {
 
 // Validate is called by kong when the flags are read.
 func (s Server) Validate() error {
+	if slices.Contains(s.AllowedOrigins, "*") {
+		return errors.New("INTIME_ALLOWED_ORIGINS contains *: name the origins, since their pages call with the session's cookie")
+	}
 	if s.PublicURL != "" {
 		u, err := url.Parse(s.PublicURL)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

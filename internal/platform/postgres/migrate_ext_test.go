@@ -99,13 +99,16 @@ func TestMigrator_TwoAtOnce(t *testing.T) {
 		err error
 	}
 	outcomes := make(chan outcome)
+	begin := make(chan struct{})
 	for range 2 {
 		migrator := newMigrator(t, url)
 		go func() {
+			<-begin
 			results, err := migrator.Up(t.Context())
 			outcomes <- outcome{ran: len(results), err: err}
 		}()
 	}
+	close(begin)
 	var ran int
 	for range 2 {
 		o := <-outcomes

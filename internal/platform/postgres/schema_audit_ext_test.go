@@ -159,7 +159,7 @@ func TestSchema_Audit_Subscription(t *testing.T) {
 	before := len(w.audit(t, subscription))
 	worker := w.login(t, postgres.LoginWorker)
 	_, err := worker.Exec(t.Context(), `UPDATE event_subscriptions
-		SET failure_count = failure_count + 1, consecutive_failures = 1, last_failure_at = now() WHERE id = $1`, subscription)
+		SET failure_count = failure_count + 1, failing_events = ARRAY[id], last_failure_at = now() WHERE id = $1`, subscription)
 	require.NoError(t, err)
 	require.Len(t, w.audit(t, subscription), before)
 	_, err = worker.Exec(t.Context(), `UPDATE event_subscriptions SET is_active = false, auto_disabled_at = now() WHERE id = $1`,
@@ -180,7 +180,7 @@ func TestSchema_Audit_AppendOnly(t *testing.T) {
 	before := w.count(t, `SELECT count(*) FROM audit_logs`)
 	statements := []string{
 		`UPDATE audit_logs SET action = 'nothing'`, `DELETE FROM audit_logs`, `TRUNCATE audit_logs`, `TRUNCATE organizations CASCADE`,
-		`INSERT INTO audit_logs SELECT * FROM audit_logs ON CONFLICT (id) DO UPDATE SET action = 'nothing'`,
+		`INSERT INTO audit_logs SELECT * FROM audit_logs ON CONFLICT (org_id, id) DO UPDATE SET action = 'nothing'`,
 	}
 	partitions := column[string](t, w.Admin, `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_logs'::regclass`)
 	require.GreaterOrEqual(t, len(partitions), 5)

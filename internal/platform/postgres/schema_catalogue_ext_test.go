@@ -71,8 +71,8 @@ func rules() []rule {
 			query: `
 			SELECT format('%s on %s', polname, polrelid::regclass) FROM pg_policy
 			WHERE polroles @> ARRAY['authenticated'::regrole::oid]
-				AND coalesce(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
-					NOT LIKE '%( SELECT app.org_id() AS org_id)%'`,
+				AND (pg_get_expr(polqual, polrelid) NOT LIKE '%( SELECT app.org_id() AS org_id)%'
+					OR pg_get_expr(polwithcheck, polrelid) NOT LIKE '%( SELECT app.org_id() AS org_id)%')`,
 			broken: `ALTER POLICY jobs_select ON jobs USING (org_id = app.org_id())`,
 		},
 		{

@@ -318,12 +318,12 @@ func TestSchema_SettleEvent(t *testing.T) {
 				WHERE event_id = $1 AND handler_name = $2`, event, handler, status)
 		}
 		for range 2 {
-			_, err := b.worker.Exec(t.Context(), `SELECT app.settle_event($1)`, event)
+			_, err := b.worker.Exec(t.Context(), `SELECT app.settle_event($1, $2)`, b.org.Org, event)
 			require.NoError(t, err)
 			require.Equal(t, c.want, b.published(t, event).Status, c)
 		}
 	}
-	_, err := b.worker.Exec(t.Context(), `SELECT app.settle_event(NULL), app.settle_event($1)`, uuid.New())
+	_, err := b.worker.Exec(t.Context(), `SELECT app.settle_event(NULL, NULL), app.settle_event($1, $2)`, b.org.Org, uuid.New())
 	require.NoError(t, err)
 }
 
@@ -476,7 +476,7 @@ func TestSchema_BusFunctions_Refused(t *testing.T) {
 	calls := []string{
 		`SELECT mark_event_processed(@event, 'h', @token)`, `SELECT mark_event_failed(@event, 'h', @token, 'failed', 'x', '1 s')`,
 		`SELECT app.start_delivery(@event, 'h', @token, '1 s', 'w', 'v')`, `SELECT app.hold_delivery(@event, 'h', @token)`,
-		`SELECT app.dispatch_events(10)`, `SELECT app.settle_event(@event)`, `SELECT app.overdue_deliveries('1 s', 10)`,
+		`SELECT app.dispatch_events(10)`, `SELECT app.settle_event(@org, @event)`, `SELECT app.overdue_deliveries('1 s', 10)`,
 		`SELECT app.audit_event(@org, 'x', @event, '{}', 'info')`, `SELECT app.register_events('[]', '[]')`,
 		`SELECT app.make_partitions(3)`,
 		`SELECT app.session(@me)`,

@@ -137,6 +137,7 @@ func requireIsolated(t *testing.T, tx pgx.Tx, table string, who identity, home, 
 	for _, change := range []string{
 		`UPDATE ` + table + ` SET ` + write.update + ` WHERE ` + is + ` = @org`,
 		`UPDATE ` + table + ` SET ` + is + ` = @org WHERE ` + is + ` = @home`,
+		`UPDATE ` + table + ` SET ` + is + ` = @org`,
 		`UPDATE ` + table + ` SET ` + is + ` = @home WHERE ` + is + ` = @org`,
 		`DELETE FROM ` + table + ` WHERE ` + is + ` = @org`,
 	} {

@@ -22,7 +22,7 @@ event_attempts         S---        S---  ----      ----        ----    ----     
 event_deliveries       S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SIU-
 event_idempotency_keys SI--        SI--  SI--      SI--        ----    ----       ----    ----     ----      SI--   SI--    SI--   ----
 event_outbox           ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   ----    ----   S-UD
-event_subscriptions    S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   S-U-
+event_subscriptions    S-U-        S-U-  ----      ----        ----    ----       ----    ----     ----      ----   ----    S-U-   S-U-
 events                 SI--        SI--  -i--      -i--        ----    ----       ----    ----     ----      -i--   -i--    SI--   S-U-
 jobs                   SIU-        SIU-  SIU-      SIU-        ----    S---       ----    S---     S---      siu-   SIU-    SIU-   ----
 organizations          S---        S---  S---      S---        S---    S---       S---    S---     S---      S---   S---    S---   S---
@@ -113,6 +113,9 @@ func TestSchema_Columns(t *testing.T) {
 		"authenticated INSERT events: causation_id, correlation_id, created_by, depth, id, metadata, org_id, payload, " +
 			"schema_version, source, type",
 		"authenticated INSERT outgoing_mails: dedup_key, html_body, org_id, recipient, recipient_name, subject, text_body",
+		"authenticated UPDATE event_subscriptions: auto_disabled_at, disabled_at, disabled_by, disabled_reason, " +
+			"failing_events, is_active",
+		"intime_bookkeeper UPDATE events: error_message, metadata, processed_at, retry_count, status",
 		"intime_worker UPDATE events: error_message, processed_at, retry_count, status",
 		"intime_worker UPDATE outgoing_mails: attempt_count, error_message, next_attempt_at, sent_at, status",
 	}, column[string](t, w.Admin, `

@@ -103,7 +103,7 @@ func (ProbeAction) EnumDescriptor() ([]byte, []int) {
 }
 
 // SystemProbe tells its handler what to do. Doctor, benchmarks and fault tests publish it. Everything but
-// PROBE_ACTION_OK is refused unless the server was told to allow faults.
+// PROBE_ACTION_OK becomes a dead letter unless the workers were told to allow faults.
 type SystemProbe struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the handler does.

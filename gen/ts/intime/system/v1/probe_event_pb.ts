@@ -18,7 +18,7 @@ export const file_intime_system_v1_probe_event: GenFile = /*@__PURE__*/
 
 /**
  * SystemProbe tells its handler what to do. Doctor, benchmarks and fault tests publish it. Everything but
- * PROBE_ACTION_OK is refused unless the server was told to allow faults.
+ * PROBE_ACTION_OK becomes a dead letter unless the workers were told to allow faults.
  *
  * @generated from message intime.system.v1.SystemProbe
  */
