@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -67,16 +68,20 @@ func (c eventsShowCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		sayf("%s  %s  %s\n%s\n", e.GetType(), enumtext.Name(e.GetStatus()), e.GetPublishedAt().AsTime().Format("2006-01-02 15:04:05.000"), payload)
+		sayf("%s  %s  %s\n%s\n", e.GetType(), enumtext.Name(e.GetStatus()),
+			e.GetPublishedAt().AsTime().Format("2006-01-02 15:04:05.000"), payload)
 	}
 	var rows [][]string
 	for _, d := range e.GetDeliveries() {
 		rows = append(rows, []string{
-			d.GetHandlerName(), fmt.Sprintf("%d/%d", d.GetAttemptCount(), d.GetMaxAttempts()), enumtext.Name(d.GetStatus()), firstLine(d.GetReason()),
+			d.GetHandlerName(), fmt.Sprintf("%d/%d", d.GetAttemptCount(), d.GetMaxAttempts()), enumtext.Name(d.GetStatus()),
+			firstLine(d.GetReason()),
 		})
 		for _, a := range d.GetAttempts() {
 			took := a.GetFinishedAt().AsTime().Sub(a.GetStartedAt().AsTime())
-			rows = append(rows, []string{"  attempt", fmt.Sprint(a.GetNumber()), enumtext.Name(a.GetOutcome()), took.String() + "  " + firstLine(a.GetErrorMessage())})
+			rows = append(rows, []string{
+				"  attempt", number(a.GetNumber()), enumtext.Name(a.GetOutcome()), took.String() + "  " + firstLine(a.GetErrorMessage()),
+			})
 		}
 	}
 	return c.print(response, []string{"HANDLER", "ATTEMPTS", "STATUS", "REASON"}, rows)
@@ -100,7 +105,7 @@ func (c eventsPublishCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return explain(err)
 	}
-	return c.print(response, []string{"ID", "PUBLISHED BEFORE"}, [][]string{{response.GetId(), fmt.Sprint(response.GetDeduplicated())}})
+	return c.print(response, []string{"ID", "PUBLISHED BEFORE"}, [][]string{{response.GetId(), strconv.FormatBool(response.GetDeduplicated())}})
 }
 
 type eventsReplayCmd struct {
@@ -116,9 +121,11 @@ func (c eventsReplayCmd) Run(ctx context.Context) error {
 		return explain(err)
 	}
 	return c.print(response, []string{"REPLAYED", "NOT FAILED", "NOT FOUND"}, [][]string{{
-		fmt.Sprint(response.GetReplayedCount()), fmt.Sprint(response.GetSkippedCount()), fmt.Sprint(response.GetNotFoundCount()),
+		number(response.GetReplayedCount()), number(response.GetSkippedCount()), number(response.GetNotFoundCount()),
 	}})
 }
+
+func number[N int32 | int64](n N) string { return strconv.FormatInt(int64(n), 10) }
 
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	eventv1 "github.com/intime-solutions/intime/gen/go/intime/event/v1"
 	"github.com/intime-solutions/intime/internal/platform/enumtext"
@@ -78,6 +77,6 @@ func handlerRow(h *eventv1.EventHandler) []string {
 	}
 	return []string{
 		h.GetName(), h.GetEventType(), enumtext.Name(h.GetState()),
-		fmt.Sprint(h.GetFailureCount()), fmt.Sprint(h.GetConsecutiveFailures()), why,
+		number(h.GetFailureCount()), number(h.GetConsecutiveFailures()), why,
 	}
 }

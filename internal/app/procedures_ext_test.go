@@ -112,9 +112,11 @@ func requests(of things) map[string]request {
 			body: map[string]any{"name": "run_probe", "reason": "A guard walks every procedure."},
 		},
 		"/intime.event.v1.EventHandlerService/EnableEventHandler": {body: map[string]any{"name": "run_probe"}},
-		"/intime.event.v1.EventService/GetEvent":                  {body: map[string]any{"id": of.event}, ids: map[string]string{"id": of.event}},
-		"/intime.event.v1.EventService/ListEvents":                {ids: map[string]string{"id": of.event}},
-		"/intime.event.v1.EventService/ListEventTypes":            {},
+		"/intime.event.v1.EventService/GetEvent": {
+			body: map[string]any{"id": of.event}, ids: map[string]string{"id": of.event},
+		},
+		"/intime.event.v1.EventService/ListEvents":     {ids: map[string]string{"id": of.event}},
+		"/intime.event.v1.EventService/ListEventTypes": {},
 	}
 }
 

@@ -1,7 +1,7 @@
 package eventbus_test
 
 import (
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -56,7 +56,7 @@ func TestEventService_ReplayEvents(t *testing.T) {
 		require.Equal(t, true, event.GetMetadata().AsMap()["replayed"])
 		require.NotEmpty(t, event.GetMetadata().AsMap()["replayed_at"])
 		require.NotEmpty(t, event.GetMetadata().AsMap()["replayed_by"])
-		require.Equal(t, event.GetDeliveries()[0].GetAttemptCount(), int32(1), "attempts count from the replay on")
+		require.EqualValues(t, 1, event.GetDeliveries()[0].GetAttemptCount(), "attempts count from the replay on")
 	})
 
 	t.Run("CountsWrongStateAndNotFound", func(t *testing.T) {
@@ -114,14 +114,14 @@ func TestEventService_PublishEvents(t *testing.T) {
 		t.Parallel()
 		many := &eventv1.PublishEventsRequest{}
 		for i := range 1000 {
-			many.Events = append(many.Events, request(t, "system.probe", probe{"action": "PROBE_ACTION_OK", "seq": fmt.Sprint(i + 1)}))
+			many.Events = append(many.Events, request(t, "system.probe", probe{"action": "PROBE_ACTION_OK", "seq": strconv.Itoa(i + 1)}))
 		}
 		response, err := admin.Events.PublishEvents(t.Context(), many)
 		require.NoError(t, err)
 		require.Len(t, response.GetEvents(), 1000)
 		for _, i := range []int{0, 500, 999} {
 			event := admin.Await(t, response.GetEvents()[i].GetId(), processed)
-			require.Equal(t, fmt.Sprint(i+1), event.GetPayload().AsMap()["seq"])
+			require.Equal(t, strconv.Itoa(i+1), event.GetPayload().AsMap()["seq"])
 			require.Equal(t, event.GetId(), event.GetCorrelationId())
 		}
 	})

@@ -69,22 +69,6 @@ func (s *Service) PublishEvents(ctx context.Context, r *eventv1.PublishEventsReq
 	return response, nil
 }
 
-func (s *Service) parse(r *eventv1.PublishEventRequest) (Item, error) {
-	payload, err := protojson.Marshal(r.GetPayload())
-	if err != nil {
-		// A number that JSON has no word for, or a value that is none.
-		return Item{}, apierr.Invalid(apierr.Violation{
-			Field: "payload", Rule: "event.payload", Message: "The payload is not JSON.",
-		}).Because(err)
-	}
-	event, err := s.bus.types.Parse(r.GetType(), payload)
-	return Item{Event: event, Options: PublishOptions{IdempotencyKey: r.GetIdempotencyKey()}}, err
-}
-
-func (p Publication) proto() *eventv1.PublishEventResponse {
-	return &eventv1.PublishEventResponse{Id: p.ID.String(), Deduplicated: p.Deduplicated}
-}
-
 // ReplayEvents runs the deliveries of failed events again that have not succeeded.
 func (s *Service) ReplayEvents(ctx context.Context, r *eventv1.ReplayEventsRequest) (*eventv1.ReplayEventsResponse, error) {
 	response := &eventv1.ReplayEventsResponse{}
@@ -194,4 +178,20 @@ func (s *Service) ListEventTypes(context.Context, *eventv1.ListEventTypesRequest
 		})
 	}
 	return response, nil
+}
+
+func (s *Service) parse(r *eventv1.PublishEventRequest) (Item, error) {
+	payload, err := protojson.Marshal(r.GetPayload())
+	if err != nil {
+		// A number that JSON has no word for, or a value that is none.
+		return Item{}, apierr.Invalid(apierr.Violation{
+			Field: "payload", Rule: "event.payload", Message: "The payload is not JSON.",
+		}).Because(err)
+	}
+	event, err := s.bus.types.Parse(r.GetType(), payload)
+	return Item{Event: event, Options: PublishOptions{IdempotencyKey: r.GetIdempotencyKey()}}, err
+}
+
+func (p Publication) proto() *eventv1.PublishEventResponse {
+	return &eventv1.PublishEventResponse{Id: p.ID.String(), Deduplicated: p.Deduplicated}
 }

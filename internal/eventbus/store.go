@@ -127,7 +127,7 @@ func listEvents(ctx context.Context, tx *postgres.Tx, by filters, after uuid.UUI
 func walk(by filters, conditions string) string {
 	switch {
 	case len(by.Types) > 0:
-		return `(SELECT e.* FROM unnest(@types::text[]) AS t (type) CROSS JOIN LATERAL (
+		return `(SELECT ` + eventColumns + ` FROM unnest(@types::text[]) AS t (type) CROSS JOIN LATERAL (
 			SELECT ` + eventColumns + ` FROM public.events e WHERE ` + conditions + ` AND e.type = t.type
 			ORDER BY e.id DESC LIMIT @limit) e)`
 	case by.Handler != "" && len(by.Statuses) == 0:

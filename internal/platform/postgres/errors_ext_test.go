@@ -95,6 +95,8 @@ func (w *world) deadlock(t *testing.T) error {
 	_, err := two.Exec(t.Context(), `SELECT FROM jobs WHERE id = $1 FOR UPDATE`, w.A.Job)
 	_, _ = two.Exec(t.Context(), `ROLLBACK`)
 	err = errors.Join(err, <-outcome)
+	// The one that was not chosen still holds its rows.
+	_, _ = one.Exec(t.Context(), `ROLLBACK`)
 	requireState(t, "40P01", err)
 	return err
 }

@@ -33,9 +33,9 @@ func rules() []rule {
 			name: "every tenant table has org_id uuid NOT NULL",
 			query: ours + `
 			SELECT relname FROM tenants WHERE relname <> 'organizations' AND NOT EXISTS (
-				SELECT FROM pg_attribute 
+				SELECT FROM pg_attribute
 				WHERE attrelid = tenants.oid AND attname = 'org_id' AND attnotnull AND atttypid = 'uuid'::regtype)`,
-			broken: `ALTER TABLE jobs ALTER org_id DROP NOT NULL`,
+			broken: `ALTER TABLE user_profiles ALTER org_id DROP NOT NULL`,
 		},
 		{
 			name: "org_id refers to organizations",
