@@ -105,7 +105,9 @@ func (c eventsPublishCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return explain(err)
 	}
-	return c.print(response, []string{"ID", "PUBLISHED BEFORE"}, [][]string{{response.GetId(), strconv.FormatBool(response.GetDeduplicated())}})
+	return c.print(response, []string{"ID", "PUBLISHED BEFORE"}, [][]string{
+		{response.GetId(), strconv.FormatBool(response.GetDeduplicated())},
+	})
 }
 
 type eventsReplayCmd struct {

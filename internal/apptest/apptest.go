@@ -140,7 +140,7 @@ func (e *Env) start(t *testing.T) {
 		e.transport.CloseIdleConnections()
 		http.DefaultClient.CloseIdleConnections()
 		cancel()
-		// Not require: a test with subtests that ends in its cleanup is not reported.
+		//nolint:testifylint // a test with subtests that require ends in its cleanup is not reported
 		assert.NoError(t, <-done)
 		program.Close()
 	})

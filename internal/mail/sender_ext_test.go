@@ -51,14 +51,35 @@ func TestSender_TwoAtOnce(t *testing.T) {
 		`SELECT count(*) FROM outgoing_mails WHERE status = 'sent' AND attempt_count = 1`))
 }
 
+// What another sender is claiming at this moment is passed over, without waiting for it.
+func TestSender_PassesOverAnothersClaim(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.queue(t, "one", "two")
+	claim, err := b.admin.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = claim.Exec(t.Context(), `
+		UPDATE outgoing_mails SET attempt_count = 1, next_attempt_at = now() + interval '1 minute' WHERE dedup_key = 'one'`)
+	require.NoError(t, err)
+	transport := &recorder{}
+	taken, err := b.sender(t, transport).RunOnce(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, taken)
+	require.NoError(t, claim.Commit(t.Context()))
+	taken, err = b.sender(t, transport).RunOnce(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, taken)
+	require.Equal(t, row{Status: "sent", AttemptCount: 1, Sent: true}, b.row(t, "two"))
+}
+
 // A sender that was slow leaves what another one took over, and does not undo what that one noted.
 func TestSender_LosesItsLease(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.queue(t, "one", "two", "three")
-	waiting, goOn := make(chan struct{}), make(chan struct{})
+	waiting, goOn := make(chan struct{}, 3), make(chan struct{})
 	slow := &recorder{before: func(uuid.UUID) error {
-		close(waiting)
+		waiting <- struct{}{}
 		<-goOn
 		return errors.New("the mail server hung up")
 	}}
