@@ -86,7 +86,7 @@ func TestEventService_ListEvents_Filters(t *testing.T) {
 		"None":           {&r{}, "gfedcba"},
 		"OneType":        {&r{Types: []string{"job.created"}}, "cba"},
 		"TwoTypes":       {&r{Types: []string{"system.probed", "job.created"}}, "fcba"},
-		"TypeTwice":      {&r{Types: []string{"job.created", "job.created"}}, "cba"},
+		"TypeTwice":      {&r{Types: []string{"job.created", "system.probed", "job.created"}}, "fcba"},
 		"UnknownType":    {&r{Types: []string{"no.such"}}, ""},
 		"OneStatus":      {&r{Statuses: status(processed)}, "fea"},
 		"TwoStatuses":    {&r{Statuses: status(pending, deadLetter)}, "gdc"},

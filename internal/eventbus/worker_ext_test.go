@@ -250,6 +250,46 @@ func TestWorker_Zombie(t *testing.T) {
 	require.Equal(t, []string{"0/by the successor"}, b.notes(t))
 }
 
+// Every function that moves a delivery asks for the lease: with one that is over it answers so, and changes nothing.
+func TestLease_IsAskedForByAll(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	stop := b.start(t, eventbus.Config{}, probedHandlers{"one": func(context.Context, *postgres.Tx, probed) error {
+		return eventbus.RetryAfter(time.Hour, errOnPurpose)
+	}})
+	id := b.publish(t, &systemv1.SystemProbed{})[0]
+	b.await(t, id, "failed")
+	stop()
+	url, err := postgres.LoginURL(b.url, postgres.LoginWorker)
+	require.NoError(t, err)
+	worker := apptest.Connect(t, url)
+	begin := func(token uuid.UUID) string {
+		apptest.Exec(t, b.admin, `
+			UPDATE event_deliveries SET next_attempt_at = now(), lease_expires_at = now() - interval '1 second' WHERE event_id = $1`, id)
+		return apptest.One[string](t, worker, `SELECT verdict FROM app.start_delivery($1, 'one', $2, '1 minute', 'w', 'v')`, id, token)
+	}
+	late, holder := uuid.New(), uuid.New()
+	require.Equal(t, "run", begin(late))
+	require.Equal(t, "run", begin(holder))
+	stands := func() string {
+		return apptest.One[string](t, b.admin, `
+			SELECT d::text || e::text || (SELECT count(*) FROM event_attempts) || (SELECT count(*) FROM audit_logs)
+			FROM event_deliveries d JOIN events e ON e.id = d.event_id WHERE d.event_id = $1`, id)
+	}
+	before := stands()
+	for _, token := range []*uuid.UUID{&late, nil} {
+		require.False(t, apptest.One[bool](t, worker, `SELECT app.hold_delivery($1, 'one', $2)`, id, token))
+		require.False(t, apptest.One[bool](t, worker, `SELECT mark_event_processed($1, 'one', $2)`, id, token))
+		require.Nil(t, apptest.One[*string](t, worker,
+			`SELECT status FROM mark_event_failed($1, 'one', $2, 'failed', 'too late', '1 second')`, id, token))
+	}
+	require.Equal(t, before, stands())
+	require.True(t, apptest.One[bool](t, worker, `SELECT app.hold_delivery($1, 'one', $2)`, id, holder))
+	require.True(t, apptest.One[bool](t, worker, `SELECT mark_event_processed($1, 'one', $2)`, id, holder))
+	require.Equal(t, storedDelivery{Status: "succeeded", AttemptCount: 3, Outcomes: "failed,crashed,succeeded"}, b.delivery(t, id, "one"))
+	require.False(t, apptest.One[bool](t, worker, `SELECT mark_event_processed($1, 'one', $2)`, id, holder), "once")
+}
+
 // A delivery whose job was lost is found again.
 func TestWorker_Sweeps(t *testing.T) {
 	t.Parallel()

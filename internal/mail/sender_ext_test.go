@@ -88,7 +88,12 @@ func TestSender_LosesItsLease(t *testing.T) {
 		_, err := sender.RunOnce(t.Context())
 		done <- err
 	}()
-	<-waiting
+	select {
+	case <-waiting:
+	case err := <-done:
+		require.NoError(t, err)
+		t.Fatal("nothing was sent")
+	}
 	b.due(t)
 	quick := &recorder{}
 	taken, err := b.sender(t, quick).RunOnce(t.Context())
