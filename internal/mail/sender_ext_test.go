@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -77,9 +78,9 @@ func TestSender_LosesItsLease(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.queue(t, "one", "two", "three")
-	waiting, goOn := make(chan struct{}, 3), make(chan struct{})
-	slow := &recorder{before: func(uuid.UUID) error {
-		waiting <- struct{}{}
+	waiting, goOn := make(chan uuid.UUID, 3), make(chan struct{})
+	slow := &recorder{before: func(id uuid.UUID) error {
+		waiting <- id
 		<-goOn
 		return errors.New("the mail server hung up")
 	}}
@@ -88,8 +89,9 @@ func TestSender_LosesItsLease(t *testing.T) {
 		_, err := sender.RunOnce(t.Context())
 		done <- err
 	}()
+	var first uuid.UUID
 	select {
-	case <-waiting:
+	case first = <-waiting:
 	case err := <-done:
 		require.NoError(t, err)
 		t.Fatal("nothing was sent")
@@ -99,12 +101,21 @@ func TestSender_LosesItsLease(t *testing.T) {
 	taken, err := b.sender(t, quick).RunOnce(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 3, taken)
+	// And one of them, which the slow one has not come to, is just being sent by a third.
+	thirds := apptest.One[string](t, b.admin, `
+		UPDATE outgoing_mails SET status = 'queued', attempt_count = 3, sent_at = NULL, next_attempt_at = now() + interval '1 hour'
+		WHERE id = (SELECT id FROM outgoing_mails WHERE id <> $1 LIMIT 1) RETURNING dedup_key`, first)
 	close(goOn)
 	require.NoError(t, <-done)
-	require.Empty(t, slow.sent)
+	require.Empty(t, waiting, "the slow one tries only what is its own")
 	require.Len(t, quick.sent, 3)
 	for _, key := range []string{"one", "two", "three"} {
-		require.Equal(t, row{Status: "sent", AttemptCount: 2, Sent: true}, b.row(t, key))
+		stands, want := b.row(t, key), row{Status: "sent", AttemptCount: 2, Sent: true}
+		if key == thirds {
+			require.InDelta(t, time.Hour.Seconds(), stands.WaitSeconds, 60)
+			want = row{Status: "queued", AttemptCount: 3, WaitSeconds: stands.WaitSeconds}
+		}
+		require.Equal(t, want, stands, "%s", key)
 	}
 }
 

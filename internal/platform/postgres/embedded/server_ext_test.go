@@ -134,7 +134,7 @@ func TestStart_InUse(t *testing.T) {
 	// As if the server had been started by other means, or its program had been
 	// killed where that does not end it.
 	require.NoError(t, os.Rename(filepath.Join(dir, "lock"), filepath.Join(dir, "moved")))
-	message := refused(t, embedded.Config{Dir: dir, StartTimeout: 200 * time.Millisecond})
+	message := refused(t, embedded.Config{Dir: dir})
 	require.Contains(t, message, "another Postgres server uses "+dir)
 	require.Contains(t, message, "postmaster.pid")
 
