@@ -1,5 +1,8 @@
 -- Ids that sort by time, and the claims of the request, which work as Supabase's do.
 
+-- The functions are PL/pgSQL: it keeps its plans, where a SQL function that pins its search_path is planned at every
+-- statement.
+
 -- +goose Up
 -- +goose StatementBegin
 DO $$
@@ -33,26 +36,30 @@ SET LOCAL ROLE intime_owner;
 -- milliseconds, rounded down, since 1970; nothing is older.
 -- +goose StatementBegin
 CREATE FUNCTION app.uuid_v7_floor(p_time timestamptz) RETURNS uuid
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path = ''
     AS $$
-        SELECT (lpad(to_hex(greatest(floor(extract(epoch FROM p_time) * 1000), 0)::bigint), 12, '0') || '00000000000000000000')::uuid
+    BEGIN
+        RETURN (lpad(to_hex(greatest(floor(extract(epoch FROM p_time) * 1000), 0)::bigint), 12, '0') || '00000000000000000000')::uuid;
+    END
     $$;
 -- +goose StatementEnd
 
 -- A new UUID of version 7 by the database's clock. Postgres itself has one from version 18 on.
 -- +goose StatementBegin
 CREATE FUNCTION app.uuid_v7() RETURNS uuid
-    LANGUAGE sql VOLATILE PARALLEL SAFE
+    LANGUAGE plpgsql VOLATILE PARALLEL SAFE
     SET search_path = ''
     AS $$
-        SELECT encode(
+    BEGIN
+        RETURN encode(
             set_bit(set_bit(
                 overlay(uuid_send(gen_random_uuid())
                     PLACING substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
                     FROM 1 FOR 6),
                 52, 1), 53, 1),
-            'hex')::uuid
+            'hex')::uuid;
+    END
     $$;
 -- +goose StatementEnd
 

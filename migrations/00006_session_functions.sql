@@ -119,6 +119,20 @@ CREATE FUNCTION app.session(p_user_id uuid)
     $$;
 -- +goose StatementEnd
 
+-- Whether the person may act in the organisation, as far as the person is concerned.
+-- +goose StatementBegin
+CREATE FUNCTION app.is_active_member(p_org_id uuid, p_user_id uuid) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = ''
+    AS $$
+    BEGIN
+        RETURN EXISTS (SELECT FROM public.user_profiles p
+            WHERE p.id = p_user_id AND p.org_id = p_org_id AND p.is_active AND p.deleted_at IS NULL);
+    END
+    $$;
+-- +goose StatementEnd
+
+GRANT EXECUTE ON FUNCTION app.is_active_member(uuid, uuid) TO intime_worker;
 GRANT EXECUTE ON FUNCTION app.is_system(), app.org_id(), app.permission_scope(text), app.has_permission(text),
     app.own_permission(text) TO authenticated, intime_bookkeeper;
 GRANT EXECUTE ON FUNCTION app.session(uuid) TO intime_api, intime_worker;
@@ -152,5 +166,5 @@ DROP POLICY user_roles_select ON user_roles;
 DROP POLICY user_profiles_select ON user_profiles;
 DROP POLICY organizations_books ON organizations;
 DROP POLICY organizations_select ON organizations;
-DROP FUNCTION app.session(uuid), app.own_permission(text), app.has_permission(text), app.permission_scope(text),
+DROP FUNCTION app.is_active_member(uuid, uuid), app.session(uuid), app.own_permission(text), app.has_permission(text), app.permission_scope(text),
     app.org_id(), app.is_system();

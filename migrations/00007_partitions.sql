@@ -5,7 +5,8 @@
 SET LOCAL ROLE intime_owner;
 
 CREATE TABLE app.partitioned_tables (
-    name text NOT NULL,
+    name       text    NOT NULL,
+    fillfactor integer NOT NULL DEFAULT 100,
     CONSTRAINT partitioned_tables_pkey PRIMARY KEY (name)
 );
 
@@ -37,13 +38,14 @@ CREATE FUNCTION app.make_partitions(p_months_ahead integer) RETURNS integer
     AS $$
     DECLARE
         parent text;
+        fill   integer;
         month  timestamp;
         child  text;
         made   integer := 0;
     BEGIN
         -- Two processes may be at it at once.
         PERFORM pg_catalog.pg_advisory_xact_lock(hashtextextended('intime.make_partitions', 0));
-        FOR parent IN SELECT t.name FROM app.partitioned_tables t ORDER BY t.name LOOP
+        FOR parent, fill IN SELECT t.name, t.fillfactor FROM app.partitioned_tables t ORDER BY t.name LOOP
             FOR month IN
                 SELECT g FROM generate_series(
                     date_trunc('month', now() AT TIME ZONE 'UTC'),
@@ -52,9 +54,9 @@ CREATE FUNCTION app.make_partitions(p_months_ahead integer) RETURNS integer
             LOOP
                 child := parent || to_char(month, '_YYYY_MM');
                 CONTINUE WHEN to_regclass(format('partitions.%I', child)) IS NOT NULL;
-                EXECUTE format('CREATE TABLE partitions.%I PARTITION OF public.%I FOR VALUES FROM (%L) TO (%L)', child, parent,
-                    app.uuid_v7_floor(month AT TIME ZONE 'UTC'),
-                    app.uuid_v7_floor((month + interval '1 month') AT TIME ZONE 'UTC'));
+                EXECUTE format('CREATE TABLE partitions.%I PARTITION OF public.%I FOR VALUES FROM (%L) TO (%L) WITH (fillfactor = %s)',
+                    child, parent, app.uuid_v7_floor(month AT TIME ZONE 'UTC'),
+                    app.uuid_v7_floor((month + interval '1 month') AT TIME ZONE 'UTC'), fill);
                 PERFORM app.guard_partition(parent, child);
                 made := made + 1;
             END LOOP;
@@ -64,16 +66,17 @@ CREATE FUNCTION app.make_partitions(p_months_ahead integer) RETURNS integer
     $$;
 -- +goose StatementEnd
 
--- Declares a table partitioned by month: its default partition, which should stay empty, and the first months.
+-- Declares a table partitioned by month: its default partition, which should stay empty, and the first months. How full
+-- pages are filled leaves room for rows that change in place.
 -- +goose StatementBegin
-CREATE FUNCTION app.partition_by_month(p_table text) RETURNS void
+CREATE FUNCTION app.partition_by_month(p_table text, p_fillfactor integer DEFAULT 100) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = ''
     AS $$
     BEGIN
         EXECUTE format('CREATE TABLE partitions.%I PARTITION OF public.%I DEFAULT', p_table || '_default', p_table);
         PERFORM app.guard_partition(p_table, p_table || '_default');
-        INSERT INTO app.partitioned_tables (name) VALUES (p_table);
+        INSERT INTO app.partitioned_tables (name, fillfactor) VALUES (p_table, p_fillfactor);
         PERFORM app.make_partitions(3);
     END
     $$;
@@ -84,5 +87,5 @@ GRANT EXECUTE ON FUNCTION app.make_partitions(integer) TO intime_worker;
 RESET ROLE;
 
 -- +goose Down
-DROP FUNCTION app.partition_by_month(text), app.make_partitions(integer), app.guard_partition(text, text);
+DROP FUNCTION app.partition_by_month(text, integer), app.make_partitions(integer), app.guard_partition(text, text);
 DROP TABLE app.partitioned_tables;

@@ -20,6 +20,7 @@ CREATE TABLE events (
     correlation_id uuid        NOT NULL,
     causation_id   uuid,
     depth          integer     NOT NULL DEFAULT 0,
+    changed_xid    xid8        NOT NULL DEFAULT pg_current_xact_id(),
     -- The organisation leads, as in every index: an index of ids alone would be walked through everybody's rows.
     CONSTRAINT events_pkey PRIMARY KEY (org_id, id),
     CONSTRAINT events_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id),
@@ -37,6 +38,8 @@ CREATE TABLE events (
 COMMENT ON COLUMN events.status IS 'Derived from the deliveries by app.settle_event().';
 COMMENT ON COLUMN events.correlation_id IS 'The id of the first event of the cascade; its own id at the first.';
 
+COMMENT ON COLUMN events.changed_xid IS 'The transaction that published the event or last changed its status: who follows changes reads up to the oldest transaction that still runs.';
+
 SELECT app.partition_by_month('events');
 
 -- The primary key serves the list without filters, newest first.
@@ -44,17 +47,18 @@ SELECT app.partition_by_month('events');
 CREATE INDEX events_status_idx ON events (org_id, status, id);
 CREATE INDEX events_type_idx ON events (org_id, type, status, id);
 CREATE INDEX events_correlation_id_idx ON events (org_id, correlation_id);
+CREATE INDEX events_changed_xid_idx ON events (org_id, changed_xid, id);
 CREATE INDEX events_created_by_idx ON events (org_id, created_by) WHERE created_by IS NOT NULL;
 
 -- The events that the dispatcher has not seen yet. A row leaves it in the transaction that makes the deliveries.
 CREATE TABLE event_outbox (
-    event_id uuid NOT NULL,
-    org_id   uuid NOT NULL,
-    type     text NOT NULL,
-    CONSTRAINT event_outbox_pkey PRIMARY KEY (event_id),
+    org_id      uuid    NOT NULL,
+    event_id    uuid    NOT NULL,
+    is_requeued boolean NOT NULL DEFAULT false,
+    CONSTRAINT event_outbox_pkey PRIMARY KEY (org_id, event_id),
     CONSTRAINT event_outbox_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id)
 );
-CREATE INDEX event_outbox_org_id_idx ON event_outbox (org_id);
+COMMENT ON COLUMN event_outbox.is_requeued IS 'The event has been dispatched before: deliveries of it were set back to pending.';
 -- Rows live for milliseconds: clean up early, or the dispatcher walks over the dead.
 ALTER TABLE event_outbox SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 
@@ -79,7 +83,7 @@ ALTER TABLE event_idempotency_keys FORCE ROW LEVEL SECURITY;
 
 GRANT SELECT, INSERT (id, org_id, type, schema_version, payload, metadata, created_by, source, correlation_id, causation_id, depth)
     ON events TO authenticated;
-GRANT SELECT, UPDATE (status, processed_at, retry_count, error_message) ON events TO intime_worker;
+GRANT SELECT, UPDATE (status, processed_at, retry_count, error_message, changed_xid) ON events TO intime_worker;
 GRANT INSERT ON event_outbox TO intime_bookkeeper;
 GRANT SELECT, DELETE, UPDATE ON event_outbox TO intime_worker;
 GRANT SELECT, INSERT ON event_idempotency_keys TO authenticated;
@@ -120,8 +124,8 @@ CREATE FUNCTION app.record_publication() RETURNS trigger
     DECLARE
         claims jsonb := auth.jwt();
     BEGIN
-        INSERT INTO public.event_outbox (event_id, org_id, type)
-        SELECT p.id, p.org_id, p.type FROM published p;
+        INSERT INTO public.event_outbox (org_id, event_id)
+        SELECT p.org_id, p.id FROM published p;
         INSERT INTO public.audit_logs (org_id, actor_id, actor_kind, action, table_name, record_id,
             new_values, request_id, ip_address, user_agent)
         SELECT p.org_id, p.created_by, app.actor_kind(), 'event.published', 'events', p.id::text,
@@ -144,9 +148,9 @@ CREATE TRIGGER events_publication AFTER INSERT ON events
 -- What tells two publications under one key apart: the type and the payload, whatever the order of its fields.
 -- +goose StatementBegin
 CREATE FUNCTION app.event_digest(p_type text, p_payload jsonb) RETURNS bytea
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     SET search_path = ''
-    AS $$ SELECT sha256(convert_to(p_type || ' ' || p_payload::text, 'UTF8')) $$;
+    AS $$ BEGIN RETURN sha256(convert_to(p_type || ' ' || p_payload::text, 'UTF8')); END $$;
 -- +goose StatementEnd
 
 GRANT EXECUTE ON FUNCTION app.event_digest(text, jsonb) TO authenticated;

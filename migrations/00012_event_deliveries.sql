@@ -6,9 +6,9 @@ SET LOCAL ROLE intime_owner;
 
 -- Partitioned like the events, by their ids, so that a month goes as a whole.
 CREATE TABLE event_deliveries (
+    org_id           uuid        NOT NULL,
     event_id         uuid        NOT NULL,
     handler_name     text        NOT NULL,
-    org_id           uuid        NOT NULL,
     id               uuid        NOT NULL DEFAULT app.uuid_v7(),
     status           text        NOT NULL DEFAULT 'pending',
     attempt_count    integer     NOT NULL DEFAULT 0,
@@ -25,7 +25,7 @@ CREATE TABLE event_deliveries (
     error_message    text,
     reason           text,
     created_at       timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT event_deliveries_pkey PRIMARY KEY (event_id, handler_name),
+    CONSTRAINT event_deliveries_pkey PRIMARY KEY (org_id, event_id, handler_name),
     CONSTRAINT event_deliveries_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id),
     CONSTRAINT event_deliveries_event_id_fkey FOREIGN KEY (org_id, event_id) REFERENCES events (org_id, id),
     CONSTRAINT event_deliveries_status_check
@@ -35,29 +35,29 @@ CREATE TABLE event_deliveries (
 
 COMMENT ON COLUMN event_deliveries.id IS 'Stays the same over retries and replays: the idempotency key for calls outside.';
 COMMENT ON COLUMN event_deliveries.attempt_count IS 'The attempts that count towards max_attempts since the last replay.';
-COMMENT ON COLUMN event_deliveries.run_count IS 'All attempts ever: the number of the newest row of event_attempts.';
+COMMENT ON COLUMN event_deliveries.run_count IS 'All attempts ever, the present one included.';
 COMMENT ON COLUMN event_deliveries.as_system IS 'Set by a replay after the publisher had lost his rights: it runs as the organisation''s system actor.';
 COMMENT ON COLUMN event_deliveries.reason IS 'Why it was skipped or given up, as a stable word: handler_disabled, attempts_exhausted, permanent, actor_revoked, payload_invalid.';
 
-SELECT app.partition_by_month('event_deliveries');
+SELECT app.partition_by_month('event_deliveries', 60);
 
-CREATE INDEX event_deliveries_event_id_idx ON event_deliveries (org_id, event_id);
 CREATE INDEX event_deliveries_handler_idx ON event_deliveries (org_id, handler_name, event_id);
 -- No index knows the status: a delivery changes it three times, and each time in place (HOT). What is due is found through
 -- the events' status.
 
+-- The attempts that did not end well. The one that did is in its delivery's row.
 CREATE TABLE event_attempts (
+    org_id         uuid        NOT NULL,
     event_id       uuid        NOT NULL,
     handler_name   text        NOT NULL,
     number         integer     NOT NULL,
-    org_id         uuid        NOT NULL,
     outcome        text        NOT NULL,
     started_at     timestamptz NOT NULL,
     finished_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     error_message  text,
     worker         text,
     worker_version text,
-    CONSTRAINT event_attempts_pkey PRIMARY KEY (event_id, handler_name, number),
+    CONSTRAINT event_attempts_pkey PRIMARY KEY (org_id, event_id, handler_name, number),
     CONSTRAINT event_attempts_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id),
     CONSTRAINT event_attempts_event_id_fkey FOREIGN KEY (org_id, event_id) REFERENCES events (org_id, id),
     CONSTRAINT event_attempts_outcome_check
@@ -66,16 +66,24 @@ CREATE TABLE event_attempts (
 
 SELECT app.partition_by_month('event_attempts');
 
-CREATE INDEX event_attempts_event_id_idx ON event_attempts (org_id, event_id);
+CREATE VIEW event_attempt_history WITH (security_invoker = true) AS
+SELECT a.org_id, a.event_id, a.handler_name, a.number, a.outcome, a.started_at, a.finished_at, a.error_message, a.worker, a.worker_version
+FROM event_attempts a
+UNION ALL
+SELECT d.org_id, d.event_id, d.handler_name, d.run_count, 'succeeded', d.started_at, d.finished_at, NULL, d.worker, d.worker_version
+FROM event_deliveries d WHERE d.status = 'succeeded';
+
+COMMENT ON VIEW event_attempt_history IS 'All attempts that have ended.';
 
 ALTER TABLE event_deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE event_deliveries FORCE ROW LEVEL SECURITY;
 ALTER TABLE event_attempts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE event_attempts FORCE ROW LEVEL SECURITY;
 
-GRANT SELECT ON event_deliveries, event_attempts TO authenticated;
+GRANT SELECT ON event_deliveries, event_attempts, event_attempt_history TO authenticated;
 GRANT SELECT, INSERT, UPDATE ON event_deliveries TO intime_worker;
 GRANT SELECT, INSERT ON event_attempts TO intime_worker;
+GRANT SELECT ON event_attempt_history TO intime_worker;
 
 CREATE POLICY event_deliveries_select ON event_deliveries FOR SELECT TO authenticated
     USING (org_id = (SELECT app.org_id()) AND (SELECT app.has_permission('event:read')));
@@ -110,18 +118,22 @@ RESET ROLE;
 SET LOCAL ROLE intime_owner;
 REVOKE CREATE ON SCHEMA app FROM intime_bookkeeper;
 
+-- The functions from here on run for every event. Each is planned once per connection, and by its indexes: a plan that was
+-- made while a table was empty would read all of it later.
+
 -- Derives the event's status from its deliveries. The event's row is locked first, and each statement of a volatile
 -- function sees what was committed before it began: of two deliveries that end at once, the later sees the earlier.
 -- +goose StatementBegin
 CREATE FUNCTION app.settle_event(p_org_id uuid, p_event_id uuid) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY INVOKER
-    SET search_path = ''
+    SET search_path = '' SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
     AS $$
     BEGIN
         PERFORM FROM public.events e WHERE e.org_id = p_org_id AND e.id = p_event_id FOR NO KEY UPDATE;
         UPDATE public.events e
         SET status = d.status, retry_count = d.retry_count, error_message = d.error_message,
-            processed_at = CASE WHEN d.status = 'processed' THEN clock_timestamp() END
+            processed_at = CASE WHEN d.status = 'processed' THEN clock_timestamp() END,
+            changed_xid = pg_catalog.pg_current_xact_id()
         FROM (
             SELECT CASE WHEN bool_or(s.status = 'dead_letter') THEN 'dead_letter'
                         WHEN bool_or(s.status = 'failed') THEN 'failed'
@@ -130,111 +142,10 @@ CREATE FUNCTION app.settle_event(p_org_id uuid, p_event_id uuid) RETURNS void
                    coalesce(max(s.attempt_count) FILTER (WHERE s.error_message IS NOT NULL), 0) AS retry_count,
                    (array_agg(s.error_message ORDER BY s.status <> 'dead_letter', s.status <> 'failed', s.attempt_count DESC)
                        FILTER (WHERE s.error_message IS NOT NULL))[1] AS error_message
-            FROM public.event_deliveries s WHERE s.event_id = p_event_id
+            FROM public.event_deliveries s WHERE s.org_id = p_org_id AND s.event_id = p_event_id
         ) d
         WHERE e.org_id = p_org_id AND e.id = p_event_id
           AND (e.status, e.retry_count, e.error_message) IS DISTINCT FROM (d.status, d.retry_count, d.error_message);
-    END
-    $$;
--- +goose StatementEnd
-
--- Begins an attempt and answers what to do: 'run' (with all that the handler needs), 'wait' (for p_wait), 'done' (nothing
--- is left to do). An attempt whose lease ran out has crashed, and counts; the last one to crash is a dead letter.
--- +goose StatementBegin
-CREATE FUNCTION app.start_delivery(
-    p_event_id uuid, p_handler_name text, p_lease_token uuid, p_lease interval, p_worker text, p_worker_version text,
-    OUT verdict text, OUT wait interval, OUT delivery_id uuid, OUT attempt integer, OUT replayed boolean,
-    OUT org_id uuid, OUT event_type text, OUT schema_version integer, OUT payload jsonb, OUT metadata jsonb,
-    OUT published_at timestamptz, OUT created_by uuid, OUT correlation_id uuid, OUT depth integer,
-    OUT actor_active boolean)
-    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
-    SET search_path = ''
-    AS $$
-    DECLARE
-        d     public.event_deliveries;
-        e     public.events;
-        clock timestamptz := clock_timestamp();
-    BEGIN
-        SELECT * INTO d FROM public.event_deliveries s
-        WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name FOR NO KEY UPDATE;
-        IF NOT FOUND OR d.status IN ('succeeded', 'dead_letter', 'skipped') THEN
-            verdict := 'done';
-            RETURN;
-        END IF;
-        IF d.status = 'running' AND d.lease_expires_at > clock THEN
-            verdict := 'wait';
-            wait := d.lease_expires_at - clock;
-            RETURN;
-        END IF;
-        IF NOT EXISTS (SELECT FROM public.organizations o
-            WHERE o.id = d.org_id AND o.status = 'active' AND o.deleted_at IS NULL) THEN
-            -- The events of a suspended organisation wait until it is active again.
-            verdict := 'wait';
-            wait := interval '5 minutes';
-            RETURN;
-        END IF;
-        IF d.status = 'running' THEN
-            INSERT INTO public.event_attempts (event_id, handler_name, number, org_id, outcome, started_at, finished_at,
-                error_message, worker, worker_version)
-            VALUES (d.event_id, d.handler_name, d.run_count, d.org_id, 'crashed', d.started_at, d.lease_expires_at,
-                'The process that ran this attempt ended without a word.', d.worker, d.worker_version);
-            PERFORM app.note_failure(d.org_id, d.handler_name, p_event_id,
-                'The process that ran this attempt ended without a word.');
-            IF d.attempt_count >= d.max_attempts THEN
-                UPDATE public.event_deliveries s
-                SET status = 'dead_letter', lease_token = NULL, lease_expires_at = NULL, next_attempt_at = NULL,
-                    finished_at = clock, reason = 'attempts_exhausted',
-                    error_message = 'The process that ran the last attempt ended without a word.'
-                WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name;
-                PERFORM app.settle_event(d.org_id, p_event_id);
-                PERFORM app.audit_event(d.org_id, 'event.dead_lettered', p_event_id,
-                    jsonb_build_object('handler', p_handler_name, 'reason', 'attempts_exhausted'), 'warning');
-                verdict := 'done';
-                RETURN;
-            END IF;
-        ELSIF d.next_attempt_at > clock THEN
-            verdict := 'wait';
-            wait := d.next_attempt_at - clock;
-            RETURN;
-        END IF;
-
-        UPDATE public.event_deliveries s
-        SET status = 'running', attempt_count = s.attempt_count + 1, run_count = s.run_count + 1, started_at = clock,
-            next_attempt_at = NULL, lease_token = p_lease_token, lease_expires_at = clock + coalesce(p_lease, interval '1 minute'),
-            worker = p_worker, worker_version = p_worker_version
-        WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name;
-
-        SELECT * INTO STRICT e FROM public.events v WHERE v.org_id = d.org_id AND v.id = p_event_id;
-        verdict := 'run';
-        delivery_id := d.id;
-        attempt := d.attempt_count + 1;
-        replayed := coalesce((e.metadata ->> 'replayed')::boolean, false);
-        org_id := e.org_id;
-        event_type := e.type;
-        schema_version := e.schema_version;
-        payload := e.payload;
-        metadata := e.metadata;
-        published_at := e.published_at;
-        created_by := CASE WHEN NOT d.as_system THEN e.created_by END;
-        correlation_id := e.correlation_id;
-        depth := e.depth;
-        actor_active := created_by IS NULL OR EXISTS (
-            SELECT FROM app.session(e.created_by) m WHERE m.org_id = e.org_id AND m.org_active AND m.is_active);
-    END
-    $$;
--- +goose StatementEnd
-
--- Locks the delivery for the attempt that holds its lease; false for one that lost it.
--- +goose StatementBegin
-CREATE FUNCTION app.hold_delivery(p_event_id uuid, p_handler_name text, p_lease_token uuid) RETURNS boolean
-    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
-    SET search_path = ''
-    AS $$
-    BEGIN
-        PERFORM FROM public.event_deliveries s
-        WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name AND s.lease_token = p_lease_token
-        FOR NO KEY UPDATE;
-        RETURN FOUND;
     END
     $$;
 -- +goose StatementEnd
@@ -248,18 +159,29 @@ CREATE FUNCTION app.disable_after() RETURNS integer
     AS $$ SELECT 5 $$;
 -- +goose StatementEnd
 
--- Notes a handler's success. The row is shared by all its deliveries in the organisation, so it is left alone unless
--- there is a row of failures to end, or nothing was noted for a while.
+-- Notes a handler's success in some organisations. The row is shared by all the handler's deliveries there, so it is left
+-- alone unless there is a row of failures to end, or nothing was noted for a while.
 -- +goose StatementBegin
-CREATE FUNCTION app.note_success(p_org_id uuid, p_handler_name text) RETURNS void
+CREATE FUNCTION app.note_success(p_org_ids uuid[], p_handler_name text) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY INVOKER
-    SET search_path = ''
+    SET search_path = '' SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
     AS $$
+    DECLARE
+        stale uuid[];
     BEGIN
-        UPDATE public.event_subscriptions s SET failing_events = '{}', last_success_at = clock_timestamp()
-        WHERE s.org_id = p_org_id AND s.handler_name = p_handler_name
-          AND (s.consecutive_failures > 0 OR s.last_success_at IS NULL
-               OR s.last_success_at < clock_timestamp() - interval '10 seconds');
+        SELECT array_agg(l.id) INTO stale FROM (
+            SELECT s.id
+            FROM public.event_subscriptions s
+            WHERE s.org_id = ANY (p_org_ids) AND s.handler_name = p_handler_name
+              AND (s.consecutive_failures > 0 OR s.last_success_at IS NULL
+                   OR s.last_success_at < clock_timestamp() - interval '10 seconds')
+            -- In one order, so that two workers do not wait for each other.
+            ORDER BY s.id FOR NO KEY UPDATE
+        ) l;
+        IF stale IS NOT NULL THEN
+            UPDATE public.event_subscriptions s SET failing_events = '{}', last_success_at = clock_timestamp()
+            WHERE s.id = ANY (stale);
+        END IF;
     END
     $$;
 -- +goose StatementEnd
@@ -290,54 +212,22 @@ CREATE FUNCTION app.note_failure(p_org_id uuid, p_handler_name text, p_event_id 
     $$;
 -- +goose StatementEnd
 
--- Ends an attempt well, in the transaction of the handler. False, and nothing changed, for one that lost its lease.
+-- Writes down an attempt that ended badly and gives the delivery up, with the reason p_give_up or because its attempts are
+-- exhausted; or has it wait for the next one. The caller holds the delivery's row, as it is in p_delivery. An interrupted
+-- attempt (shutdown, lost database) does not count.
 -- +goose StatementBegin
-CREATE FUNCTION public.mark_event_processed(p_event_id uuid, p_handler_name text, p_lease_token uuid) RETURNS boolean
+CREATE FUNCTION app.end_badly(
+    p_delivery public.event_deliveries, p_finished_at timestamptz, p_outcome text, p_error text, p_retry_in interval, p_give_up text,
+    OUT status text, OUT next_attempt_at timestamptz)
     LANGUAGE plpgsql VOLATILE SECURITY INVOKER
     SET search_path = ''
     AS $$
     DECLARE
-        d public.event_deliveries;
-    BEGIN
-        UPDATE public.event_deliveries s
-        SET status = 'succeeded', lease_token = NULL, lease_expires_at = NULL, finished_at = clock_timestamp(),
-            error_message = NULL, reason = NULL
-        WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name AND s.lease_token = p_lease_token
-        RETURNING s.* INTO d;
-        IF NOT FOUND THEN
-            RETURN false;
-        END IF;
-        INSERT INTO public.event_attempts (event_id, handler_name, number, org_id, outcome, started_at, worker, worker_version)
-        VALUES (d.event_id, d.handler_name, d.run_count, d.org_id, 'succeeded', d.started_at, d.worker, d.worker_version);
-        PERFORM app.note_success(d.org_id, d.handler_name);
-        PERFORM app.settle_event(d.org_id, p_event_id);
-        RETURN true;
-    END
-    $$;
--- +goose StatementEnd
-
--- Ends an attempt that failed, in a transaction of its own, and answers where the delivery stands now: 'failed' with the
--- time of the next attempt, 'dead_letter', or NULL for an attempt that lost its lease. p_give_up is the reason for not
--- trying again. An interrupted attempt (shutdown, lost database) does not count.
--- +goose StatementBegin
-CREATE FUNCTION public.mark_event_failed(
-    p_event_id uuid, p_handler_name text, p_lease_token uuid, p_outcome text, p_error text, p_retry_in interval,
-    p_give_up text DEFAULT NULL, OUT status text, OUT next_attempt_at timestamptz)
-    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
-    SET search_path = ''
-    AS $$
-    DECLARE
-        d      public.event_deliveries;
+        d      public.event_deliveries := p_delivery;
         counts boolean := p_outcome IS DISTINCT FROM 'interrupted';
         why    text := nullif(p_give_up, '');
         error  text := left(coalesce(nullif(p_error, ''), 'no error message'), 2000);
     BEGIN
-        SELECT * INTO d FROM public.event_deliveries s
-        WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name AND s.lease_token = p_lease_token
-        FOR NO KEY UPDATE;
-        IF NOT FOUND THEN
-            RETURN;
-        END IF;
         IF counts AND why IS NULL AND d.attempt_count >= d.max_attempts THEN
             why := 'attempts_exhausted';
         END IF;
@@ -348,77 +238,362 @@ CREATE FUNCTION public.mark_event_failed(
                        WHEN counts OR d.attempt_count > 1 THEN 'failed'
                        ELSE 'pending' END;
         UPDATE public.event_deliveries s
-        SET status = mark_event_failed.status, lease_token = NULL, lease_expires_at = NULL,
-            attempt_count = s.attempt_count - CASE WHEN counts THEN 0 ELSE 1 END,
-            next_attempt_at = mark_event_failed.next_attempt_at,
-            finished_at = CASE WHEN why IS NOT NULL THEN clock_timestamp() END,
+        SET status = end_badly.status, lease_token = NULL, lease_expires_at = NULL,
+            attempt_count = d.attempt_count - CASE WHEN counts THEN 0 ELSE 1 END, run_count = d.run_count,
+            started_at = d.started_at, worker = d.worker, worker_version = d.worker_version,
+            next_attempt_at = end_badly.next_attempt_at,
+            finished_at = CASE WHEN why IS NOT NULL THEN p_finished_at END,
             error_message = CASE WHEN counts THEN error ELSE s.error_message END,
             reason = why
-        WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name;
-        INSERT INTO public.event_attempts (event_id, handler_name, number, org_id, outcome, started_at, error_message,
+        WHERE s.org_id = d.org_id AND s.event_id = d.event_id AND s.handler_name = d.handler_name;
+        INSERT INTO public.event_attempts (org_id, event_id, handler_name, number, outcome, started_at, finished_at, error_message,
             worker, worker_version)
-        VALUES (d.event_id, d.handler_name, d.run_count, d.org_id, coalesce(p_outcome, 'failed'), d.started_at, error,
+        VALUES (d.org_id, d.event_id, d.handler_name, d.run_count, coalesce(p_outcome, 'failed'), d.started_at, p_finished_at, error,
             d.worker, d.worker_version);
         -- What is not the handler's fault is not held against it.
         IF counts AND coalesce(why, '') NOT IN ('actor_revoked', 'payload_invalid') THEN
-            PERFORM app.note_failure(d.org_id, d.handler_name, p_event_id, error);
+            PERFORM app.note_failure(d.org_id, d.handler_name, d.event_id, error);
         END IF;
-        PERFORM app.settle_event(d.org_id, p_event_id);
+        PERFORM app.settle_event(d.org_id, d.event_id);
         IF why IS NOT NULL THEN
-            PERFORM app.audit_event(d.org_id, 'event.dead_lettered', p_event_id,
-                jsonb_build_object('handler', p_handler_name, 'reason', why, 'error', error), 'warning');
+            PERFORM app.audit_event(d.org_id, 'event.dead_lettered', d.event_id,
+                jsonb_build_object('handler', d.handler_name, 'reason', why, 'error', error), 'warning');
         END IF;
     END
     $$;
 -- +goose StatementEnd
 
--- Takes up to p_limit events out of the outbox, oldest first, and gives each one delivery per subscription: pending, or
--- skipped where the handler is disabled. Answers the deliveries that need a job. Two dispatchers never take the same event.
+-- Takes deliveries of one handler that wait for their first attempt, for as long as the transaction lasts, and answers with
+-- what the handler needs. Left out is what somebody else holds, and what has no simple answer: app.start_delivery() has it.
 -- +goose StatementBegin
-CREATE FUNCTION app.dispatch_events(p_limit integer, OUT taken integer, OUT event_ids uuid[],
-    OUT handler_names text[], OUT event_types text[])
+CREATE FUNCTION app.take_deliveries(p_org_ids uuid[], p_event_ids uuid[], p_handler_name text)
+    RETURNS TABLE (org_id uuid, event_id uuid, delivery_id uuid, event_type text, schema_version integer, payload jsonb,
+        metadata jsonb, published_at timestamptz, created_by uuid, correlation_id uuid, depth integer)
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = '' SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+    AS $$
+    #variable_conflict use_column
+    BEGIN
+        RETURN QUERY
+        WITH taken AS MATERIALIZED (
+            SELECT d.org_id, d.event_id, d.id
+            FROM unnest(p_org_ids, p_event_ids) AS i (org_id, event_id)
+            JOIN public.event_deliveries d ON d.org_id = i.org_id AND d.event_id = i.event_id AND d.handler_name = p_handler_name
+            WHERE d.status = 'pending' AND d.attempt_count = 0 AND d.next_attempt_at IS NULL AND NOT d.as_system
+            FOR NO KEY UPDATE OF d SKIP LOCKED
+        )
+        SELECT t.org_id, t.event_id, t.id, e.type, e.schema_version, e.payload, e.metadata, e.published_at, e.created_by,
+            e.correlation_id, e.depth
+        FROM taken t
+        JOIN public.events e ON e.org_id = t.org_id AND e.id = t.event_id
+        JOIN public.organizations o ON o.id = t.org_id AND o.status = 'active' AND o.deleted_at IS NULL
+        JOIN public.event_subscriptions s ON s.org_id = t.org_id AND s.event_type = e.type AND s.handler_name = p_handler_name
+        WHERE s.is_active AND (e.created_by IS NULL OR app.is_active_member(e.org_id, e.created_by));
+    END
+    $$;
+-- +goose StatementEnd
+
+-- Ends the first attempts of taken deliveries well, in the transaction of their handler. When each began and ended is
+-- counted from the transaction's beginning.
+-- +goose StatementBegin
+CREATE FUNCTION app.finish_deliveries(p_org_ids uuid[], p_event_ids uuid[], p_handler_name text, p_began interval[],
+    p_ended interval[], p_worker text, p_worker_version text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = '' SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+    AS $$
+    BEGIN
+        UPDATE public.event_deliveries d
+        SET status = 'succeeded', attempt_count = 1, run_count = d.run_count + 1, started_at = now() + i.began,
+            finished_at = now() + i.ended, worker = p_worker, worker_version = p_worker_version
+        FROM unnest(p_org_ids, p_event_ids, p_began, p_ended) AS i (org_id, event_id, began, ended)
+        WHERE d.org_id = i.org_id AND d.event_id = i.event_id AND d.handler_name = p_handler_name;
+        PERFORM app.note_success(p_org_ids, p_handler_name);
+        -- Of two deliveries of one event that end at once, the later has to see the earlier.
+        PERFORM FROM (
+            SELECT FROM unnest(p_org_ids, p_event_ids) AS i (org_id, event_id)
+            JOIN public.events e ON e.org_id = i.org_id AND e.id = i.event_id
+            WHERE EXISTS (SELECT FROM public.event_deliveries o
+                WHERE o.org_id = i.org_id AND o.event_id = i.event_id AND o.handler_name <> p_handler_name)
+            ORDER BY e.org_id, e.id FOR NO KEY UPDATE OF e
+        ) locked;
+        UPDATE public.events e
+        SET status = 'processed', retry_count = 0, error_message = NULL, processed_at = clock_timestamp(),
+            changed_xid = pg_catalog.pg_current_xact_id()
+        FROM unnest(p_org_ids, p_event_ids) AS i (org_id, event_id)
+        WHERE e.org_id = i.org_id AND e.id = i.event_id AND NOT EXISTS (
+            SELECT FROM public.event_deliveries o
+            WHERE o.org_id = i.org_id AND o.event_id = i.event_id AND o.status NOT IN ('succeeded', 'skipped'));
+    END
+    $$;
+-- +goose StatementEnd
+
+-- Ends the first attempt of a taken delivery badly, once what the handler did has been rolled back, and answers where the
+-- delivery stands now.
+-- +goose StatementBegin
+CREATE FUNCTION app.fail_taken(
+    p_org_id uuid, p_event_id uuid, p_handler_name text, p_began interval, p_ended interval, p_worker text, p_worker_version text,
+    p_outcome text, p_error text, p_retry_in interval, p_give_up text, OUT status text, OUT next_attempt_at timestamptz)
     LANGUAGE plpgsql VOLATILE SECURITY INVOKER
     SET search_path = ''
     AS $$
     DECLARE
-        batch uuid[];
-        orgs  uuid[];
+        d public.event_deliveries;
     BEGIN
-        WITH next AS (
-            SELECT o.event_id FROM public.event_outbox o ORDER BY o.event_id LIMIT p_limit FOR UPDATE SKIP LOCKED
+        SELECT * INTO STRICT d FROM public.event_deliveries s
+        WHERE s.org_id = p_org_id AND s.event_id = p_event_id AND s.handler_name = p_handler_name;
+        d.attempt_count := 1;
+        d.run_count := d.run_count + 1;
+        d.started_at := now() + p_began;
+        d.worker := p_worker;
+        d.worker_version := p_worker_version;
+        SELECT b.status, b.next_attempt_at INTO fail_taken.status, fail_taken.next_attempt_at
+        FROM app.end_badly(d, now() + p_ended, p_outcome, p_error, p_retry_in, p_give_up) b;
+    END
+    $$;
+-- +goose StatementEnd
+
+-- Begins an attempt and answers what to do: 'run' (with all that the handler needs), 'wait' (for p_wait), 'done' (nothing
+-- is left to do). An attempt whose lease ran out has crashed, and counts; the last one to crash is a dead letter. So has
+-- the first one where p_lost_at says that its job was lost with the process p_lost_worker.
+-- +goose StatementBegin
+CREATE FUNCTION app.start_delivery(
+    p_org_id uuid, p_event_id uuid, p_handler_name text, p_lease_token uuid, p_lease interval, p_worker text,
+    p_worker_version text, p_lost_at timestamptz, p_lost_worker text,
+    OUT verdict text, OUT wait interval, OUT delivery_id uuid, OUT attempt integer,
+    OUT event_type text, OUT schema_version integer, OUT payload jsonb, OUT metadata jsonb,
+    OUT published_at timestamptz, OUT created_by uuid, OUT correlation_id uuid, OUT depth integer,
+    OUT actor_active boolean)
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = '' SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+    AS $$
+    DECLARE
+        d       public.event_deliveries;
+        e       public.events;
+        clock   timestamptz := clock_timestamp();
+        crashed boolean := false;
+    BEGIN
+        SELECT * INTO d FROM public.event_deliveries s
+        WHERE s.org_id = p_org_id AND s.event_id = p_event_id AND s.handler_name = p_handler_name FOR NO KEY UPDATE;
+        IF NOT FOUND OR d.status NOT IN ('pending', 'running', 'failed') THEN
+            verdict := 'done';
+            RETURN;
+        END IF;
+        IF d.status = 'running' AND d.lease_expires_at > clock THEN
+            verdict := 'wait';
+            wait := d.lease_expires_at - clock;
+            RETURN;
+        END IF;
+        IF NOT EXISTS (SELECT FROM public.organizations o
+            WHERE o.id = d.org_id AND o.status = 'active' AND o.deleted_at IS NULL) THEN
+            -- The events of a suspended organisation wait until it is active again.
+            verdict := 'wait';
+            wait := interval '5 minutes';
+            RETURN;
+        END IF;
+        IF d.status <> 'running' AND d.next_attempt_at > clock THEN
+            verdict := 'wait';
+            wait := d.next_attempt_at - clock;
+            RETURN;
+        END IF;
+        IF d.status = 'pending' AND d.run_count = 0 AND EXISTS (SELECT FROM public.event_subscriptions s
+            WHERE s.org_id = d.org_id AND s.handler_name = d.handler_name AND NOT s.is_active) THEN
+            UPDATE public.event_deliveries s SET status = 'skipped', reason = 'handler_disabled', finished_at = clock
+            WHERE s.org_id = d.org_id AND s.event_id = d.event_id AND s.handler_name = d.handler_name;
+            PERFORM app.settle_event(d.org_id, d.event_id);
+            verdict := 'done';
+            RETURN;
+        END IF;
+        IF d.status = 'running' THEN
+            crashed := true;
+        ELSIF d.status = 'pending' AND d.attempt_count = 0 AND d.next_attempt_at IS NULL AND p_lost_at IS NOT NULL THEN
+            crashed := true;
+            d.attempt_count := 1;
+            d.run_count := d.run_count + 1;
+            d.started_at := p_lost_at;
+            d.lease_expires_at := clock;
+            d.worker := p_lost_worker;
+            d.worker_version := NULL;
+        END IF;
+        IF crashed THEN
+            INSERT INTO public.event_attempts (org_id, event_id, handler_name, number, outcome, started_at, finished_at,
+                error_message, worker, worker_version)
+            VALUES (d.org_id, d.event_id, d.handler_name, d.run_count, 'crashed', d.started_at, d.lease_expires_at,
+                'The process that ran this attempt ended without a word.', d.worker, d.worker_version);
+            PERFORM app.note_failure(d.org_id, d.handler_name, d.event_id,
+                'The process that ran this attempt ended without a word.');
+            IF d.attempt_count >= d.max_attempts THEN
+                UPDATE public.event_deliveries s
+                SET status = 'dead_letter', lease_token = NULL, lease_expires_at = NULL, next_attempt_at = NULL,
+                    finished_at = clock, reason = 'attempts_exhausted', attempt_count = d.attempt_count, run_count = d.run_count,
+                    error_message = 'The process that ran the last attempt ended without a word.'
+                WHERE s.org_id = d.org_id AND s.event_id = d.event_id AND s.handler_name = d.handler_name;
+                PERFORM app.settle_event(d.org_id, d.event_id);
+                PERFORM app.audit_event(d.org_id, 'event.dead_lettered', d.event_id,
+                    jsonb_build_object('handler', d.handler_name, 'reason', 'attempts_exhausted'), 'warning');
+                verdict := 'done';
+                RETURN;
+            END IF;
+        END IF;
+
+        UPDATE public.event_deliveries s
+        SET status = 'running', attempt_count = d.attempt_count + 1, run_count = d.run_count + 1, started_at = clock,
+            next_attempt_at = NULL, lease_token = p_lease_token, lease_expires_at = clock + coalesce(p_lease, interval '1 minute'),
+            worker = p_worker, worker_version = p_worker_version
+        WHERE s.org_id = d.org_id AND s.event_id = d.event_id AND s.handler_name = d.handler_name;
+
+        SELECT * INTO STRICT e FROM public.events v WHERE v.org_id = d.org_id AND v.id = d.event_id;
+        verdict := 'run';
+        delivery_id := d.id;
+        attempt := d.attempt_count + 1;
+        event_type := e.type;
+        schema_version := e.schema_version;
+        payload := e.payload;
+        metadata := e.metadata;
+        published_at := e.published_at;
+        created_by := CASE WHEN NOT d.as_system THEN e.created_by END;
+        correlation_id := e.correlation_id;
+        depth := e.depth;
+        actor_active := created_by IS NULL OR app.is_active_member(e.org_id, e.created_by);
+    END
+    $$;
+-- +goose StatementEnd
+
+-- Locks the delivery for the attempt that holds its lease; false for one that lost it.
+-- +goose StatementBegin
+CREATE FUNCTION app.hold_delivery(p_org_id uuid, p_event_id uuid, p_handler_name text, p_lease_token uuid) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = '' SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+    AS $$
+    BEGIN
+        PERFORM FROM public.event_deliveries s
+        WHERE s.org_id = p_org_id AND s.event_id = p_event_id AND s.handler_name = p_handler_name AND s.lease_token = p_lease_token
+        FOR NO KEY UPDATE;
+        RETURN FOUND;
+    END
+    $$;
+-- +goose StatementEnd
+
+-- Ends an attempt well, in the transaction of the handler. False, and nothing changed, for one that lost its lease.
+-- +goose StatementBegin
+CREATE FUNCTION public.mark_event_processed(p_org_id uuid, p_event_id uuid, p_handler_name text, p_lease_token uuid) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = '' SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+    AS $$
+    BEGIN
+        UPDATE public.event_deliveries s
+        SET status = 'succeeded', lease_token = NULL, lease_expires_at = NULL, finished_at = clock_timestamp(),
+            error_message = NULL, reason = NULL
+        WHERE s.org_id = p_org_id AND s.event_id = p_event_id AND s.handler_name = p_handler_name AND s.lease_token = p_lease_token;
+        IF NOT FOUND THEN
+            RETURN false;
+        END IF;
+        PERFORM app.note_success(ARRAY[p_org_id], p_handler_name);
+        PERFORM app.settle_event(p_org_id, p_event_id);
+        RETURN true;
+    END
+    $$;
+-- +goose StatementEnd
+
+-- Ends an attempt that failed, in a transaction of its own, and answers where the delivery stands now: 'failed' with the
+-- time of the next attempt, 'dead_letter', or NULL for an attempt that lost its lease. p_give_up is the reason for not
+-- trying again.
+-- +goose StatementBegin
+CREATE FUNCTION public.mark_event_failed(
+    p_org_id uuid, p_event_id uuid, p_handler_name text, p_lease_token uuid, p_outcome text, p_error text, p_retry_in interval,
+    p_give_up text DEFAULT NULL, OUT status text, OUT next_attempt_at timestamptz)
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = ''
+    AS $$
+    DECLARE
+        d public.event_deliveries;
+    BEGIN
+        SELECT * INTO d FROM public.event_deliveries s
+        WHERE s.org_id = p_org_id AND s.event_id = p_event_id AND s.handler_name = p_handler_name AND s.lease_token = p_lease_token
+        FOR NO KEY UPDATE;
+        IF FOUND THEN
+            SELECT b.status, b.next_attempt_at INTO mark_event_failed.status, mark_event_failed.next_attempt_at
+            FROM app.end_badly(d, clock_timestamp(), p_outcome, p_error, p_retry_in, p_give_up) b;
+        END IF;
+    END
+    $$;
+-- +goose StatementEnd
+
+-- Takes up to p_limit events out of the outbox and gives each one delivery per subscription: pending, or skipped where the
+-- handler is disabled. Answers the deliveries that need a job. Two dispatchers never take the same event. Each
+-- organisation has its turn: no more than p_share of its events, oldest first, then those of the next one after p_after.
+-- next_after is where to go on, NULL after the last organisation.
+-- +goose StatementBegin
+CREATE FUNCTION app.dispatch_events(p_limit integer, p_share integer, p_after uuid, OUT taken integer, OUT next_after uuid,
+    OUT org_ids uuid[], OUT event_ids uuid[], OUT handler_names text[], OUT event_types text[])
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = '' SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+    AS $$
+    DECLARE
+        batch      uuid[];
+        orgs       uuid[];
+        requeued   uuid[];
+        unfinished uuid[];
+    BEGIN
+        WITH RECURSIVE org AS (
+            (SELECT o.org_id AS id FROM public.event_outbox o
+             WHERE p_after IS NULL OR o.org_id > p_after ORDER BY o.org_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT o.org_id FROM public.event_outbox o WHERE o.org_id > g.id ORDER BY o.org_id LIMIT 1)
+            FROM org g WHERE g.id IS NOT NULL
+        ), next AS (
+            SELECT t.org_id, t.event_id
+            FROM org g CROSS JOIN LATERAL (
+                SELECT o.org_id, o.event_id FROM public.event_outbox o WHERE o.org_id = g.id
+                ORDER BY o.event_id LIMIT p_share FOR UPDATE SKIP LOCKED
+            ) t
+            LIMIT p_limit
         ), gone AS (
-            DELETE FROM public.event_outbox o USING next n WHERE o.event_id = n.event_id
-            RETURNING o.event_id, o.org_id
+            DELETE FROM public.event_outbox o USING next n WHERE o.org_id = n.org_id AND o.event_id = n.event_id
+            RETURNING o.org_id, o.event_id, o.is_requeued
         )
-        SELECT array_agg(g.event_id ORDER BY g.event_id), array_agg(g.org_id ORDER BY g.event_id) INTO batch, orgs FROM gone g;
+        SELECT array_agg(g.event_id), array_agg(g.org_id), array_agg(g.event_id) FILTER (WHERE g.is_requeued)
+        INTO batch, orgs, requeued FROM gone g;
         taken := coalesce(cardinality(batch), 0);
         IF taken = 0 THEN
             RETURN;
         END IF;
-        INSERT INTO public.event_deliveries (event_id, handler_name, org_id, max_attempts, status, reason, finished_at)
-        SELECT e.id, s.handler_name, e.org_id, h.max_attempts,
-               CASE WHEN s.is_active THEN 'pending' ELSE 'skipped' END,
-               CASE WHEN NOT s.is_active THEN 'handler_disabled' END,
-               CASE WHEN NOT s.is_active THEN now() END
-        FROM unnest(orgs, batch) AS b (org_id, id)
-        JOIN public.events e ON e.org_id = b.org_id AND e.id = b.id
-        JOIN public.event_subscriptions s ON s.org_id = e.org_id AND s.event_type = e.type
-        JOIN app.event_handlers h ON h.name = s.handler_name
-        ORDER BY e.id
-        ON CONFLICT ON CONSTRAINT event_deliveries_pkey DO NOTHING;
-        -- Not only the new ones: a replay sets deliveries back and puts their event into the outbox again.
-        SELECT array_agg(d.event_id ORDER BY d.event_id, d.handler_name),
-               array_agg(d.handler_name ORDER BY d.event_id, d.handler_name),
-               array_agg(h.event_type ORDER BY d.event_id, d.handler_name)
-        INTO event_ids, handler_names, event_types
-        FROM public.event_deliveries d JOIN app.event_handlers h ON h.name = d.handler_name
-        WHERE d.event_id = ANY (batch) AND d.status = 'pending';
+        IF taken = p_limit THEN
+            next_after := (SELECT max(o.id::text)::uuid FROM unnest(orgs) AS o (id));
+        END IF;
+        WITH made AS (
+            INSERT INTO public.event_deliveries AS d (org_id, event_id, handler_name, max_attempts, status, reason, finished_at)
+            SELECT e.org_id, e.id, s.handler_name, h.max_attempts,
+                   CASE WHEN s.is_active THEN 'pending' ELSE 'skipped' END,
+                   CASE WHEN NOT s.is_active THEN 'handler_disabled' END,
+                   CASE WHEN NOT s.is_active THEN now() END
+            FROM unnest(orgs, batch) AS b (org_id, id)
+            JOIN public.events e ON e.org_id = b.org_id AND e.id = b.id
+            JOIN public.event_subscriptions s ON s.org_id = e.org_id AND s.event_type = e.type
+            JOIN app.event_handlers h ON h.name = s.handler_name
+            ON CONFLICT ON CONSTRAINT event_deliveries_pkey DO NOTHING
+            RETURNING d.org_id, d.event_id, d.handler_name, d.status
+        ), due AS (
+            SELECT m.org_id, m.event_id, m.handler_name FROM made m WHERE m.status = 'pending'
+            UNION
+            SELECT d.org_id, d.event_id, d.handler_name
+            FROM unnest(orgs, batch) AS b (org_id, id)
+            JOIN public.event_deliveries d ON d.org_id = b.org_id AND d.event_id = b.id
+            WHERE b.id = ANY (requeued) AND d.status = 'pending'
+        )
+        SELECT array_agg(d.org_id ORDER BY d.event_id), array_agg(d.event_id ORDER BY d.event_id),
+               array_agg(d.handler_name ORDER BY d.event_id), array_agg(h.event_type ORDER BY d.event_id)
+        INTO org_ids, event_ids, handler_names, event_types
+        FROM due d JOIN app.event_handlers h ON h.name = d.handler_name;
         -- Nobody to wait for: these have been handled already.
-        UPDATE public.events e SET status = 'processed', processed_at = clock_timestamp()
-        FROM unnest(orgs, batch) AS b (org_id, id)
-        WHERE e.org_id = b.org_id AND e.id = b.id AND e.status = 'pending' AND NOT EXISTS (
-            SELECT FROM public.event_deliveries d
-            WHERE d.event_id = e.id AND d.status NOT IN ('succeeded', 'skipped'));
+        SELECT array_agg(b.id) INTO unfinished FROM unnest(batch) AS b (id) WHERE b.id <> ALL (coalesce(event_ids, '{}'));
+        IF unfinished IS NOT NULL THEN
+            UPDATE public.events e
+            SET status = 'processed', processed_at = clock_timestamp(), changed_xid = pg_catalog.pg_current_xact_id()
+            FROM unnest(orgs, batch) AS b (org_id, id)
+            WHERE e.org_id = b.org_id AND e.id = b.id AND b.id = ANY (unfinished) AND e.status = 'pending' AND NOT EXISTS (
+                SELECT FROM public.event_deliveries d
+                WHERE d.org_id = e.org_id AND d.event_id = e.id AND d.status NOT IN ('succeeded', 'skipped'));
+        END IF;
     END
     $$;
 -- +goose StatementEnd
@@ -427,13 +602,13 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, OUT taken integer, OUT even
 -- twice does no harm, for starting an attempt asks for the lease.
 -- +goose StatementBegin
 CREATE FUNCTION app.overdue_deliveries(p_overdue interval, p_limit integer)
-    RETURNS TABLE (event_id uuid, handler_name text, event_type text)
+    RETURNS TABLE (org_id uuid, event_id uuid, handler_name text, event_type text)
     LANGUAGE plpgsql STABLE SECURITY INVOKER
     SET search_path = ''
     AS $$
     BEGIN
         RETURN QUERY
-        SELECT d.event_id, d.handler_name, e.type
+        SELECT d.org_id, d.event_id, d.handler_name, e.type
         FROM public.organizations o
         CROSS JOIN unnest(ARRAY['pending', 'failed']) AS unsettled (status)
         CROSS JOIN LATERAL (
@@ -441,7 +616,7 @@ CREATE FUNCTION app.overdue_deliveries(p_overdue interval, p_limit integer)
             WHERE v.org_id = o.id AND v.status = unsettled.status AND v.id < app.uuid_v7_floor(now() - p_overdue)
             ORDER BY v.id LIMIT p_limit
         ) e
-        JOIN public.event_deliveries d ON d.event_id = e.id
+        JOIN public.event_deliveries d ON d.org_id = o.id AND d.event_id = e.id
         WHERE o.status = 'active' AND o.deleted_at IS NULL
           AND CASE d.status WHEN 'pending' THEN coalesce(d.next_attempt_at, d.created_at) < now() - p_overdue
                             WHEN 'failed' THEN d.next_attempt_at < now() - p_overdue
@@ -452,20 +627,31 @@ CREATE FUNCTION app.overdue_deliveries(p_overdue interval, p_limit integer)
     $$;
 -- +goose StatementEnd
 
-GRANT EXECUTE ON FUNCTION app.settle_event(uuid, uuid), app.disable_after(), app.note_success(uuid, text),
-    app.note_failure(uuid, text, uuid, text), app.start_delivery(uuid, text, uuid, interval, text, text),
-    app.hold_delivery(uuid, text, uuid), app.dispatch_events(integer), app.overdue_deliveries(interval, integer),
-    public.mark_event_processed(uuid, text, uuid),
-    public.mark_event_failed(uuid, text, uuid, text, text, interval, text) TO intime_worker;
+GRANT EXECUTE ON FUNCTION app.settle_event(uuid, uuid), app.disable_after(), app.note_success(uuid[], text),
+    app.note_failure(uuid, text, uuid, text),
+    app.end_badly(public.event_deliveries, timestamptz, text, text, interval, text),
+    app.take_deliveries(uuid[], uuid[], text),
+    app.finish_deliveries(uuid[], uuid[], text, interval[], interval[], text, text),
+    app.fail_taken(uuid, uuid, text, interval, interval, text, text, text, text, interval, text),
+    app.start_delivery(uuid, uuid, text, uuid, interval, text, text, timestamptz, text),
+    app.hold_delivery(uuid, uuid, text, uuid), app.dispatch_events(integer, integer, uuid),
+    app.overdue_deliveries(interval, integer),
+    public.mark_event_processed(uuid, uuid, text, uuid),
+    public.mark_event_failed(uuid, uuid, text, uuid, text, text, interval, text) TO intime_worker;
 
 RESET ROLE;
 
 -- +goose Down
-DROP FUNCTION app.overdue_deliveries(interval, integer), app.dispatch_events(integer),
-    public.mark_event_failed(uuid, text, uuid, text, text, interval, text),
-    public.mark_event_processed(uuid, text, uuid), app.hold_delivery(uuid, text, uuid),
-    app.start_delivery(uuid, text, uuid, interval, text, text), app.note_failure(uuid, text, uuid, text),
-    app.note_success(uuid, text), app.disable_after(), app.settle_event(uuid, uuid),
+DROP FUNCTION app.overdue_deliveries(interval, integer), app.dispatch_events(integer, integer, uuid),
+    public.mark_event_failed(uuid, uuid, text, uuid, text, text, interval, text),
+    public.mark_event_processed(uuid, uuid, text, uuid), app.hold_delivery(uuid, uuid, text, uuid),
+    app.start_delivery(uuid, uuid, text, uuid, interval, text, text, timestamptz, text),
+    app.fail_taken(uuid, uuid, text, interval, interval, text, text, text, text, interval, text),
+    app.finish_deliveries(uuid[], uuid[], text, interval[], interval[], text, text),
+    app.take_deliveries(uuid[], uuid[], text),
+    app.end_badly(public.event_deliveries, timestamptz, text, text, interval, text),
+    app.note_failure(uuid, text, uuid, text), app.note_success(uuid[], text), app.disable_after(), app.settle_event(uuid, uuid),
     app.audit_event(uuid, text, uuid, jsonb, text);
+DROP VIEW event_attempt_history;
 DROP TABLE event_attempts, event_deliveries;
 DELETE FROM app.partitioned_tables WHERE name IN ('event_deliveries', 'event_attempts');

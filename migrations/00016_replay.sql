@@ -3,9 +3,14 @@
 -- +goose Up
 SET LOCAL ROLE intime_owner;
 
-GRANT SELECT, UPDATE (status, retry_count, error_message, processed_at, metadata) ON events TO intime_bookkeeper;
+GRANT SELECT, UPDATE (status, retry_count, error_message, processed_at, metadata, changed_xid) ON events TO intime_bookkeeper;
+GRANT SELECT, UPDATE (is_requeued) ON event_outbox TO intime_bookkeeper;
 GRANT SELECT, UPDATE ON event_deliveries TO intime_bookkeeper;
 
+CREATE POLICY event_outbox_replay_select ON event_outbox FOR SELECT TO intime_bookkeeper
+    USING (org_id = (SELECT app.org_id()));
+CREATE POLICY event_outbox_replay_update ON event_outbox FOR UPDATE TO intime_bookkeeper
+    USING (org_id = (SELECT app.org_id())) WITH CHECK (org_id = (SELECT app.org_id()));
 -- The functions below run as this role: they stay in the caller's organisation even so.
 CREATE POLICY events_replay_select ON events FOR SELECT TO intime_bookkeeper
     USING (org_id = (SELECT app.org_id()));
@@ -42,13 +47,13 @@ CREATE FUNCTION app.requeue_deliveries(p_event_ids uuid[], p_handler_name text, 
         )
         SELECT coalesce(array_agg(DISTINCT b.event_id), '{}') INTO requeued FROM back b;
         UPDATE public.events e
-        SET status = 'pending', retry_count = 0, error_message = NULL, processed_at = NULL,
+        SET status = 'pending', retry_count = 0, error_message = NULL, processed_at = NULL, changed_xid = pg_current_xact_id(),
             metadata = e.metadata || jsonb_strip_nulls(jsonb_build_object(
                 'replayed', true, 'replayed_at', clock_timestamp(), 'replayed_by', auth.uid()))
         WHERE e.id = ANY (requeued);
-        INSERT INTO public.event_outbox (event_id, org_id, type)
-        SELECT e.id, e.org_id, e.type FROM public.events e WHERE e.id = ANY (requeued)
-        ON CONFLICT DO NOTHING;
+        INSERT INTO public.event_outbox (org_id, event_id, is_requeued)
+        SELECT e.org_id, e.id, true FROM public.events e WHERE e.id = ANY (requeued)
+        ON CONFLICT ON CONSTRAINT event_outbox_pkey DO UPDATE SET is_requeued = true;
         INSERT INTO public.audit_logs (org_id, actor_id, actor_kind, action, table_name, record_id, new_values,
             request_id, ip_address, user_agent)
         SELECT e.org_id, auth.uid(), app.actor_kind(), p_action, 'events', e.id::text,
@@ -128,8 +133,11 @@ RESET ROLE;
 -- +goose Down
 DROP FUNCTION app.run_skipped(text, timestamptz, integer), public.replay_failed_events(uuid[]),
     app.requeue_deliveries(uuid[], text, text[], text);
+DROP POLICY event_outbox_replay_update ON event_outbox;
+DROP POLICY event_outbox_replay_select ON event_outbox;
 DROP POLICY event_deliveries_replay_update ON event_deliveries;
 DROP POLICY event_deliveries_replay_select ON event_deliveries;
 DROP POLICY events_replay_update ON events;
 DROP POLICY events_replay_select ON events;
 REVOKE ALL ON events, event_deliveries FROM intime_bookkeeper;
+REVOKE SELECT, UPDATE ON event_outbox FROM intime_bookkeeper;

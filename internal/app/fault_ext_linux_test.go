@@ -45,7 +45,7 @@ func TestFault_KillWorker(t *testing.T) {
 	t.Logf("handled %s after the kill", time.Since(killed).Round(time.Second))
 	handledAfterCrash(t, ana, id)
 	require.Equal(t, jobs+1, apptest.One[int](t, admin, `SELECT count(*)::int FROM events`))
-	require.Equal(t, jobs+1, apptest.One[int](t, admin, `SELECT count(*)::int FROM event_attempts WHERE outcome = 'succeeded'`))
+	require.Equal(t, jobs+1, apptest.One[int](t, admin, `SELECT count(*)::int FROM event_attempt_history WHERE outcome = 'succeeded'`))
 	require.Equal(t, jobs, apptest.One[int](t, admin, `SELECT count(DISTINCT subject)::int FROM outgoing_mails`))
 	require.Equal(t, jobs, apptest.One[int](t, admin, `SELECT count(*)::int FROM outgoing_mails`))
 }

@@ -58,6 +58,7 @@ func (c Clients) Await(t *testing.T, id string, status eventv1.EventStatus) (eve
 // Redeliver has every delivery of the event run again, as a replay would or a job that came twice.
 func Redeliver(t *testing.T, conn *pgx.Conn, eventID string) {
 	t.Helper()
+	Exec(t, conn, `INSERT INTO event_attempts SELECT * FROM event_attempt_history WHERE event_id = $1 AND outcome = 'succeeded'`, eventID)
 	Exec(t, conn, `
 		UPDATE event_deliveries SET status = 'pending', lease_token = NULL, lease_expires_at = NULL, next_attempt_at = NULL,
 			finished_at = NULL WHERE event_id = $1`, eventID)
@@ -71,6 +72,7 @@ func Requeue(t *testing.T, conn *pgx.Conn, eventID string) {
 	Exec(t, conn, `
 		INSERT INTO river.river_job (kind, queue, args, max_attempts, state)
 		SELECT 'event_delivery', replace(e.type, '.', '-'),
-			jsonb_build_object('event_id', d.event_id, 'handler', d.handler_name), 1000, 'available'
+			jsonb_build_object('handler', d.handler_name, 'deliveries',
+				jsonb_build_array(jsonb_build_object('org_id', d.org_id, 'event_id', d.event_id))), 1000, 'available'
 		FROM event_deliveries d JOIN events e ON e.id = d.event_id WHERE d.event_id = $1`, eventID)
 }

@@ -13,17 +13,17 @@ import (
 	"github.com/intime-solutions/intime/internal/platform/principal"
 )
 
-// attempt is what app.start_delivery answers.
+// attempt is one run of a handler for a delivery. It holds the delivery by a lease, or by the lock of the transaction that
+// took it.
 type attempt struct {
+	OrgID         uuid.UUID
 	EventID       uuid.UUID
 	HandlerName   string
-	LeaseToken    uuid.UUID
-	Verdict       string
-	Wait          time.Duration
+	LeaseToken    uuid.UUID     // for one with a lease
+	Verdict       string        // what app.start_delivery says
+	Wait          time.Duration // for the verdict 'wait'
 	DeliveryID    uuid.UUID
 	Attempt       int
-	Replayed      bool
-	OrgID         uuid.UUID
 	EventType     string
 	SchemaVersion int32
 	Payload       json.RawMessage
@@ -43,32 +43,38 @@ func (a attempt) publisher() principal.Principal {
 	return principal.Principal{UserID: *a.CreatedBy, OrgID: a.OrgID}
 }
 
-func startAttempt(ctx context.Context, db *postgres.DB, args deliveryArgs, config Config) (attempt, error) {
-	a := attempt{EventID: args.EventID, HandlerName: args.Handler, LeaseToken: uuid.New()}
+// onBehalfOf tells publishers apart.
+func (a attempt) onBehalfOf() string { return a.OrgID.String() + text(a.CreatedBy) }
+
+func (a attempt) ref() deliveryRef { return deliveryRef{OrgID: a.OrgID, EventID: a.EventID} }
+
+// startAttempt begins an attempt under a lease.
+func startAttempt(ctx context.Context, db *postgres.DB, handler string, ref deliveryRef, lost lost, config Config) (attempt, error) {
+	a := attempt{OrgID: ref.OrgID, EventID: ref.EventID, HandlerName: handler, LeaseToken: uuid.New()}
 	// Should the server lose this commit in a crash, the attempt was not counted, and that is all.
 	err := db.LoginRelaxed(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		var (
-			wait                         *time.Duration
-			deliveryID, org, correlation *uuid.UUID
-			number                       *int
-			replayed, active             *bool
-			eventType                    *string
-			schema, depth                *int32
-			published                    *time.Time
+			wait                    *time.Duration
+			deliveryID, correlation *uuid.UUID
+			number                  *int
+			active                  *bool
+			eventType               *string
+			schema, depth           *int32
+			published               *time.Time
 		)
 		err := tx.QueryRow(ctx, `
-			SELECT verdict, wait, delivery_id, attempt, replayed, org_id, event_type, schema_version, payload, metadata,
+			SELECT verdict, wait, delivery_id, attempt, event_type, schema_version, payload, metadata,
 				published_at, created_by, correlation_id, depth, actor_active
-			FROM app.start_delivery($1, $2, $3, $4, $5, $6)`,
-			a.EventID, a.HandlerName, a.LeaseToken, config.lease(), config.Worker, config.Version).
-			Scan(&a.Verdict, &wait, &deliveryID, &number, &replayed, &org, &eventType, &schema, &a.Payload, &a.Metadata,
+			FROM app.start_delivery($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			a.OrgID, a.EventID, a.HandlerName, a.LeaseToken, config.lease(), config.Worker, config.Version, lost.At, lost.Worker).
+			Scan(&a.Verdict, &wait, &deliveryID, &number, &eventType, &schema, &a.Payload, &a.Metadata,
 				&published, &a.CreatedBy, &correlation, &depth, &active)
 		if err != nil {
 			return err
 		}
 		a.Wait = value(wait)
-		a.DeliveryID, a.OrgID, a.CorrelationID = value(deliveryID), value(org), value(correlation)
-		a.Attempt, a.Replayed, a.ActorActive = value(number), value(replayed), value(active)
+		a.DeliveryID, a.CorrelationID = value(deliveryID), value(correlation)
+		a.Attempt, a.ActorActive = value(number), value(active)
 		a.EventType, a.SchemaVersion, a.Depth, a.PublishedAt = value(eventType), value(schema), value(depth), value(published)
 		return nil
 	})
@@ -80,12 +86,12 @@ func startAttempt(ctx context.Context, db *postgres.DB, args deliveryArgs, confi
 
 // hold locks the delivery; false for an attempt that lost its lease meanwhile.
 func (a attempt) hold(ctx context.Context, tx *postgres.Tx) (bool, error) {
-	return oneBool(ctx, tx, `SELECT app.hold_delivery($1, $2, $3)`, a.EventID, a.HandlerName, a.LeaseToken)
+	return oneBool(ctx, tx, `SELECT app.hold_delivery($1, $2, $3, $4)`, a.OrgID, a.EventID, a.HandlerName, a.LeaseToken)
 }
 
 // succeed ends the attempt well; false for one that lost its lease.
 func (a attempt) succeed(ctx context.Context, tx *postgres.Tx) (bool, error) {
-	return oneBool(ctx, tx, `SELECT public.mark_event_processed($1, $2, $3)`, a.EventID, a.HandlerName, a.LeaseToken)
+	return oneBool(ctx, tx, `SELECT public.mark_event_processed($1, $2, $3, $4)`, a.OrgID, a.EventID, a.HandlerName, a.LeaseToken)
 }
 
 // standing is where a delivery stands after a failed attempt.
@@ -96,8 +102,8 @@ type standing struct {
 
 // fail ends the attempt badly.
 func (a attempt) fail(ctx context.Context, tx *postgres.Tx, f failure) (standing, error) {
-	rows, err := tx.Query(ctx, `SELECT status, next_attempt_at FROM public.mark_event_failed($1, $2, $3, $4, $5, $6, $7)`,
-		a.EventID, a.HandlerName, a.LeaseToken, f.outcome, f.message, f.retryIn, f.giveUp)
+	rows, err := tx.Query(ctx, `SELECT status, next_attempt_at FROM public.mark_event_failed($1, $2, $3, $4, $5, $6, $7, $8)`,
+		a.OrgID, a.EventID, a.HandlerName, a.LeaseToken, f.outcome, f.message, f.retryIn, f.giveUp)
 	if err != nil {
 		return standing{}, err
 	}

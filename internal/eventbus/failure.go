@@ -33,12 +33,26 @@ func (e panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 // errAbandoned says that another attempt holds the delivery.
 var errAbandoned = errors.New("the attempt lost its lease")
 
+// givenUpError is an attempt that ended before its handler ran, for good.
+type givenUpError struct {
+	error
+
+	reason string
+}
+
+func (e givenUpError) Unwrap() error { return e.error }
+
+func givenUp(reason string, err error) error { return givenUpError{error: err, reason: reason} }
+
 // classify says what a handler's error means. What is not the handler's doing, a shutdown, a deadlock, a lost database, is
 // an interruption and does not count.
 func classify(work context.Context, timeout time.Duration, r *registration, a attempt, err error) failure {
 	f := failure{outcome: "failed", message: telemetry.Text(err.Error()), retryIn: r.waitAfter(err, a.Attempt)}
 	kind, _ := postgres.KindOf(err)
 	_, panicked := errors.AsType[panicError](err)
+	if given, ok := errors.AsType[givenUpError](err); ok {
+		f.giveUp = given.reason
+	}
 	switch {
 	case panicked:
 		f.outcome = "panicked"

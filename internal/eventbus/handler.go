@@ -57,6 +57,7 @@ type registration struct {
 	maxAttempts int
 	backoff     func(attempt int) time.Duration
 	handle      func(ctx context.Context, tx *postgres.Tx, a attempt, payload proto.Message) error
+	pace        pace
 }
 
 var handlerName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,99}$`)

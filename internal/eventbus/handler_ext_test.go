@@ -207,7 +207,7 @@ func TestEvent_HandlersEndAtOnce(t *testing.T) {
 	}
 	b.publish(t, events...)
 	apptest.Eventually(t, func() bool {
-		return apptest.One[int](t, b.admin, `SELECT count(*)::int FROM event_attempts WHERE outcome = 'succeeded'`) == 3*len(events)
+		return apptest.One[int](t, b.admin, `SELECT count(*)::int FROM event_attempt_history WHERE outcome = 'succeeded'`) == 3*len(events)
 	}, "not all deliveries succeeded")
 	require.Equal(t, len(events), apptest.One[int](t, b.admin, `SELECT count(*)::int FROM events WHERE status = 'processed'`))
 }

@@ -70,15 +70,16 @@ func (w *sweepWorker) Work(ctx context.Context, _ *river.Job[sweepArgs]) error {
 // sweep gives overdue deliveries another job and returns how many there were.
 func (b *Bus) sweep(ctx context.Context, db *postgres.DB, client *river.Client[pgx.Tx]) (found int, err error) {
 	err = db.Login(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		var due jobs
+		var due due
 		err := tx.QueryRow(ctx, `
-			SELECT array_agg(event_id), array_agg(handler_name), array_agg(event_type)
-			FROM app.overdue_deliveries($1, $2)`, b.config.SweepAfter, sweepBatch).Scan(&due.eventIDs, &due.handlers, &due.types)
+			SELECT array_agg(org_id), array_agg(event_id), array_agg(handler_name), array_agg(event_type)
+			FROM app.overdue_deliveries($1, $2)`, b.config.SweepAfter, sweepBatch).
+			Scan(&due.orgIDs, &due.eventIDs, &due.handlers, &due.types)
 		if err != nil {
 			return fmt.Errorf("find overdue deliveries: %w", err)
 		}
 		found = len(due.eventIDs)
-		return due.insert(ctx, tx, client)
+		return insertJobs(ctx, tx, client, due.jobs())
 	})
 	return found, err
 }

@@ -184,7 +184,7 @@ func (b *testBundle) delivery(t *testing.T, id uuid.UUID, handler string) stored
 	t.Helper()
 	rows, err := b.admin.Query(t.Context(), `
 		SELECT d.status, d.attempt_count, coalesce(d.reason, '') AS reason, coalesce((
-			SELECT string_agg(a.outcome, ',' ORDER BY a.number) FROM event_attempts a
+			SELECT string_agg(a.outcome, ',' ORDER BY a.number) FROM event_attempt_history a
 			WHERE a.event_id = d.event_id AND a.handler_name = d.handler_name), '') AS outcomes
 		FROM event_deliveries d WHERE d.event_id = $1 AND d.handler_name = $2`, id, handler)
 	require.NoError(t, err)

@@ -188,7 +188,7 @@ func listDeliveries(ctx context.Context, tx *postgres.Tx, eventIDs ...uuid.UUID)
 func listAttempts(ctx context.Context, tx *postgres.Tx, eventID uuid.UUID) ([]*storedAttempt, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT handler_name, number, outcome, started_at, finished_at, error_message, worker, worker_version
-		FROM public.event_attempts WHERE event_id = $1 ORDER BY handler_name, number`, eventID)
+		FROM public.event_attempt_history WHERE event_id = $1 ORDER BY handler_name, number`, eventID)
 	if err != nil {
 		return nil, fmt.Errorf("list attempts: %w", err)
 	}

@@ -80,8 +80,8 @@ func TestWorker_TwoShareTheWork(t *testing.T) {
 		return apptest.One[int](t, b.admin, `SELECT count(*)::int FROM events WHERE status = 'processed'`) == count
 	}, "not all events were handled")
 	require.Equal(t, []string{"1 succeeded"}, apptest.All[string](t, b.admin, `
-		SELECT DISTINCT count(*) || ' ' || string_agg(outcome, ' ') FROM event_attempts GROUP BY event_id, handler_name`))
-	require.Equal(t, count, apptest.One[int](t, b.admin, `SELECT count(*)::int FROM event_attempts`))
+		SELECT DISTINCT count(*) || ' ' || string_agg(outcome, ' ') FROM event_attempt_history GROUP BY event_id, handler_name`))
+	require.Equal(t, count, apptest.One[int](t, b.admin, `SELECT count(*)::int FROM event_attempt_history`))
 	require.Len(t, b.notes(t), count)
 	require.Equal(t, int64(count), runs[0].Load()+runs[1].Load())
 	for i := range runs {
@@ -129,7 +129,7 @@ func TestWorker_Stops(t *testing.T) {
 	b.await(t, late, "processed")
 	require.Equal(t, storedDelivery{Status: "succeeded", AttemptCount: 1, Outcomes: "interrupted,succeeded"}, b.delivery(t, id, "slow"))
 	require.Equal(t, []string{"1 first", "2 second"}, apptest.All[string](t, b.admin, `
-		SELECT number || ' ' || worker FROM event_attempts WHERE event_id = $1 AND handler_name = 'slow' ORDER BY number`, id))
+		SELECT number || ' ' || worker FROM event_attempt_history WHERE event_id = $1 AND handler_name = 'slow' ORDER BY number`, id))
 }
 
 // crash leaves the delivery as a process does that was killed: running, its lease over.
@@ -266,7 +266,8 @@ func TestLease_IsAskedForByAll(t *testing.T) {
 	begin := func(token uuid.UUID) string {
 		apptest.Exec(t, b.admin, `
 			UPDATE event_deliveries SET next_attempt_at = now(), lease_expires_at = now() - interval '1 second' WHERE event_id = $1`, id)
-		return apptest.One[string](t, worker, `SELECT verdict FROM app.start_delivery($1, 'one', $2, '1 minute', 'w', 'v')`, id, token)
+		return apptest.One[string](t, worker, `SELECT verdict FROM app.start_delivery($1, $2, 'one', $3, '1 minute', 'w', 'v', NULL, NULL)`,
+			b.person.OrgID, id, token)
 	}
 	late, holder := uuid.New(), uuid.New()
 	require.Equal(t, "run", begin(late))
@@ -278,16 +279,17 @@ func TestLease_IsAskedForByAll(t *testing.T) {
 	}
 	before := stands()
 	for _, token := range []*uuid.UUID{&late, nil} {
-		require.False(t, apptest.One[bool](t, worker, `SELECT app.hold_delivery($1, 'one', $2)`, id, token))
-		require.False(t, apptest.One[bool](t, worker, `SELECT mark_event_processed($1, 'one', $2)`, id, token))
+		require.False(t, apptest.One[bool](t, worker, `SELECT app.hold_delivery($1, $2, 'one', $3)`, b.person.OrgID, id, token))
+		require.False(t, apptest.One[bool](t, worker, `SELECT mark_event_processed($1, $2, 'one', $3)`, b.person.OrgID, id, token))
 		require.Nil(t, apptest.One[*string](t, worker,
-			`SELECT status FROM mark_event_failed($1, 'one', $2, 'failed', 'too late', '1 second')`, id, token))
+			`SELECT status FROM mark_event_failed($1, $2, 'one', $3, 'failed', 'too late', '1 second')`,
+			b.person.OrgID, id, token))
 	}
 	require.Equal(t, before, stands())
-	require.True(t, apptest.One[bool](t, worker, `SELECT app.hold_delivery($1, 'one', $2)`, id, holder))
-	require.True(t, apptest.One[bool](t, worker, `SELECT mark_event_processed($1, 'one', $2)`, id, holder))
+	require.True(t, apptest.One[bool](t, worker, `SELECT app.hold_delivery($1, $2, 'one', $3)`, b.person.OrgID, id, holder))
+	require.True(t, apptest.One[bool](t, worker, `SELECT mark_event_processed($1, $2, 'one', $3)`, b.person.OrgID, id, holder))
 	require.Equal(t, storedDelivery{Status: "succeeded", AttemptCount: 3, Outcomes: "failed,crashed,succeeded"}, b.delivery(t, id, "one"))
-	require.False(t, apptest.One[bool](t, worker, `SELECT mark_event_processed($1, 'one', $2)`, id, holder), "once")
+	require.False(t, apptest.One[bool](t, worker, `SELECT mark_event_processed($1, $2, 'one', $3)`, b.person.OrgID, id, holder), "once")
 }
 
 // A delivery whose job was lost is found again.
@@ -301,7 +303,7 @@ func TestWorker_Sweeps(t *testing.T) {
 	b.await(t, overdue, "failed")
 	b.await(t, early, "failed")
 	stop()
-	require.Equal(t, int64(2), apptest.Exec(t, b.admin, `DELETE FROM river.river_job WHERE kind = 'event_delivery'`))
+	require.Equal(t, int64(2), apptest.Exec(t, b.admin, `DELETE FROM river.river_job WHERE kind = 'event_delivery' AND state <> 'completed'`))
 	apptest.Exec(t, b.admin, `UPDATE event_deliveries SET next_attempt_at = now() - interval '1 hour' WHERE event_id = $1`, overdue)
 	never := b.publish(t, &systemv1.SystemProbed{})[0] // and one that the dispatcher has not seen
 	b.start(t, eventbus.Config{SweepAfter: time.Millisecond}, probedHandlers{

@@ -100,7 +100,7 @@ func TestNotifyMatchingCandidates_Twice(t *testing.T) {
 	addCandidate(t, admin, "late", "")
 	apptest.Redeliver(t, admin, id)
 	apptest.Eventually(t, func() bool {
-		return apptest.One[int64](t, admin, `SELECT count(*) FROM event_attempts WHERE event_id = $1`, id) == 2
+		return apptest.One[int64](t, admin, `SELECT count(*) FROM event_attempt_history WHERE event_id = $1`, id) == 2
 	}, "the delivery did not run again")
 	require.Equal(t, sorted(first, "late"), told(t, env, admin, job), "each is told once")
 }

@@ -46,7 +46,6 @@ type started struct {
 	Wait        *time.Duration
 	DeliveryID  *uuid.UUID
 	Attempt     *int32
-	OrgID       *uuid.UUID
 	EventType   *string
 	Payload     *string
 	CreatedBy   *uuid.UUID
@@ -55,8 +54,9 @@ type started struct {
 
 func (b *bus) start(t *testing.T, event any, handler any, token any) started {
 	t.Helper()
-	rows, err := b.worker.Query(t.Context(), `SELECT verdict, wait, delivery_id, attempt, org_id, event_type, payload::text AS payload,
-		created_by, actor_active FROM app.start_delivery($1, $2, $3, '1 minute', 'worker-1', 'v1')`, event, handler, token)
+	rows, err := b.worker.Query(t.Context(), `SELECT verdict, wait, delivery_id, attempt, event_type, payload::text AS payload,
+		created_by, actor_active FROM app.start_delivery($1, $2, $3, $4, '1 minute', 'worker-1', 'v1', NULL, NULL)`,
+		b.org.Org, event, handler, token)
 	require.NoError(t, err)
 	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[started])
 	require.NoError(t, err)
@@ -74,7 +74,7 @@ func (b *bus) run(t *testing.T, event uuid.UUID, handler string) uuid.UUID {
 
 func (b *bus) processed(t *testing.T, event, handler, token any) bool {
 	t.Helper()
-	return column[bool](t, b.worker, `SELECT mark_event_processed($1, $2, $3)`, event, handler, token)[0]
+	return column[bool](t, b.worker, `SELECT mark_event_processed($1, $2, $3, $4)`, b.org.Org, event, handler, token)[0]
 }
 
 type standing struct {
@@ -84,7 +84,8 @@ type standing struct {
 
 func (b *bus) failed(t *testing.T, args ...any) standing {
 	t.Helper()
-	rows, err := b.worker.Query(t.Context(), `SELECT status, next_attempt_at FROM mark_event_failed($1, $2, $3, $4, $5, $6, $7)`, args...)
+	rows, err := b.worker.Query(t.Context(), `SELECT status, next_attempt_at FROM mark_event_failed($1, $2, $3, $4, $5, $6, $7, $8)`,
+		append([]any{b.org.Org}, args...)...)
 	require.NoError(t, err)
 	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[standing])
 	require.NoError(t, err)
@@ -97,7 +98,7 @@ func (b *bus) rows(t *testing.T, event uuid.UUID, handler string) string {
 	return column[string](t, b.Admin, `
 		SELECT format('%s %s of %s, attempts: %s, event %s, retries %s, error %s, reason %s', d.status, d.attempt_count, d.max_attempts,
 			(SELECT coalesce(string_agg(a.number || ' ' || a.outcome, ', ' ORDER BY number), 'none')
-				FROM event_attempts a WHERE a.event_id = d.event_id AND a.handler_name = d.handler_name),
+				FROM event_attempt_history a WHERE a.event_id = d.event_id AND a.handler_name = d.handler_name),
 			e.status, e.retry_count, coalesce(left(e.error_message, 30), 'none'), coalesce(d.reason, 'none'))
 		FROM event_deliveries d JOIN events e ON e.id = d.event_id
 		WHERE d.event_id = $1 AND d.handler_name = $2 AND (d.lease_token IS NULL) = (d.status <> 'running')
@@ -111,7 +112,7 @@ func TestSchema_Delivery_Succeeds(t *testing.T) {
 	token := uuid.New()
 	s := b.start(t, event, "h", token)
 	require.Equal(t, started{
-		Verdict: "run", DeliveryID: s.DeliveryID, Attempt: new(int32(1)), OrgID: &b.org.Org, EventType: new("job.created"),
+		Verdict: "run", DeliveryID: s.DeliveryID, Attempt: new(int32(1)), EventType: new("job.created"),
 		Payload: new(`{"n": 1}`), CreatedBy: &b.org.Recruiter, ActorActive: new(true),
 	}, s)
 	require.NotNil(t, s.DeliveryID)
@@ -129,9 +130,9 @@ func TestSchema_Delivery_Succeeds(t *testing.T) {
 	} {
 		require.False(t, b.processed(t, args[0], args[1], args[2]), name)
 		require.Equal(t, standing{}, b.failed(t, args[0], args[1], args[2], "failed", "x", time.Second, nil), name)
-		require.Equal(t, []bool{false}, column[bool](t, b.worker, `SELECT app.hold_delivery($1, $2, $3)`, args[0], args[1], args[2]), name)
+		require.Equal(t, []bool{false}, column[bool](t, b.worker, `SELECT app.hold_delivery($1, $2, $3, $4)`, b.org.Org, args[0], args[1], args[2]), name)
 	}
-	require.Equal(t, []bool{true}, column[bool](t, b.worker, `SELECT app.hold_delivery($1, $2, $3)`, event, "h", token))
+	require.Equal(t, []bool{true}, column[bool](t, b.worker, `SELECT app.hold_delivery($1, $2, $3, $4)`, b.org.Org, event, "h", token))
 	require.True(t, b.processed(t, event, "h", token))
 	const done = "succeeded 1 of 3, attempts: 1 succeeded, event processed, retries 0, error none, reason none"
 	require.Equal(t, done, b.rows(t, event, "h"))
@@ -219,7 +220,7 @@ func TestSchema_Delivery_OtherEnds(t *testing.T) {
 
 	event := b.event(t, "h")
 	token := b.run(t, event, "h")
-	_, err := b.worker.Exec(t.Context(), `SELECT mark_event_failed($1, 'h', $2, 'bored', 'x', '1 s')`, event, token)
+	_, err := b.worker.Exec(t.Context(), `SELECT mark_event_failed($1, $2, 'h', $3, 'bored', 'x', '1 s')`, b.org.Org, event, token)
 	requireState(t, stateCheck, err, "an unknown outcome")
 	require.True(t, b.processed(t, event, "h", token), "and nothing of it stayed")
 
@@ -245,11 +246,11 @@ func TestSchema_StartDelivery(t *testing.T) {
 	} {
 		require.Equal(t, started{Verdict: "done"}, b.start(t, args[0], args[1], args[2]), name)
 	}
-	_, err := b.worker.Exec(t.Context(), `SELECT app.start_delivery($1, 'h', NULL, '1 minute', 'w', 'v')`, event)
+	_, err := b.worker.Exec(t.Context(), `SELECT app.start_delivery($1, $2, 'h', NULL, '1 minute', 'w', 'v', NULL, NULL)`, b.org.Org, event)
 	requireState(t, stateCheck, err, "an attempt without a lease's token")
 	// A lease without end would never be found again; without a length it has the usual one.
 	require.Equal(t, []string{"run"}, column[string](t, b.worker,
-		`SELECT verdict FROM app.start_delivery($1, 'h', $2, NULL, $3, $3)`, event, uuid.New(), nil))
+		`SELECT verdict FROM app.start_delivery($1, $2, 'h', $3, NULL, $4, $4, NULL, NULL)`, b.org.Org, event, uuid.New(), nil))
 	require.Equal(t, "wait", b.start(t, event, "h", uuid.New()).Verdict)
 
 	// Three attempts in a row end without a word.
@@ -264,7 +265,7 @@ func TestSchema_StartDelivery(t *testing.T) {
 		b.exec(t, `UPDATE event_deliveries SET lease_expires_at = now() WHERE event_id = $1`, event)
 		if i == 1 {
 			// A lease that ran out is still held by its token, until somebody else takes the delivery over.
-			require.Equal(t, []bool{true}, column[bool](t, b.worker, `SELECT app.hold_delivery($1, 'h', $2)`, event, zombie))
+			require.Equal(t, []bool{true}, column[bool](t, b.worker, `SELECT app.hold_delivery($1, $2, 'h', $3)`, b.org.Org, event, zombie))
 		}
 	}
 	require.Equal(t, "done", b.start(t, event, "h", uuid.New()).Verdict)
@@ -335,12 +336,12 @@ func TestSchema_SettleEvent_AtOnce(t *testing.T) {
 	first, second := b.run(t, event, "one"), b.run(t, event, "two")
 	tx, err := b.worker.Begin(t.Context())
 	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), `SELECT mark_event_processed($1, 'one', $2)`, event, first)
+	_, err = tx.Exec(t.Context(), `SELECT mark_event_processed($1, $2, 'one', $3)`, b.org.Org, event, first)
 	require.NoError(t, err)
 	other := b.login(t, postgres.LoginWorker)
 	done := make(chan error, 1)
 	go func() {
-		_, err := other.Exec(t.Context(), `SELECT mark_event_processed($1, 'two', $2)`, event, second)
+		_, err := other.Exec(t.Context(), `SELECT mark_event_processed($1, $2, 'two', $3)`, b.org.Org, event, second)
 		done <- err
 	}()
 	b.untilWaiting(t, other.PgConn().PID())
@@ -363,7 +364,7 @@ type dispatched struct {
 
 func dispatch(t *testing.T, tx querier, limit any) dispatched {
 	t.Helper()
-	rows, err := tx.Query(t.Context(), `SELECT taken, event_ids, handler_names, event_types FROM app.dispatch_events($1)`, limit)
+	rows, err := tx.Query(t.Context(), `SELECT taken, event_ids, handler_names, event_types FROM app.dispatch_events($1, 100, NULL)`, limit)
 	require.NoError(t, err)
 	d, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[dispatched])
 	require.NoError(t, err)
@@ -408,7 +409,7 @@ func TestSchema_DispatchEvents(t *testing.T) {
 	require.Equal(t, "processed", b.published(t, lonely).Status)
 
 	b.event(t)
-	_, err := b.worker.Exec(t.Context(), `SELECT app.dispatch_events(-1)`)
+	_, err := b.worker.Exec(t.Context(), `SELECT app.dispatch_events(-1, 100, NULL)`)
 	require.Error(t, err)
 }
 
@@ -474,9 +475,13 @@ func TestSchema_BusFunctions_Refused(t *testing.T) {
 	token := b.run(t, event, "h")
 	before := b.rows(t, event, "h")
 	calls := []string{
-		`SELECT mark_event_processed(@event, 'h', @token)`, `SELECT mark_event_failed(@event, 'h', @token, 'failed', 'x', '1 s')`,
-		`SELECT app.start_delivery(@event, 'h', @token, '1 s', 'w', 'v')`, `SELECT app.hold_delivery(@event, 'h', @token)`,
-		`SELECT app.dispatch_events(10)`, `SELECT app.settle_event(@org, @event)`, `SELECT app.overdue_deliveries('1 s', 10)`,
+		`SELECT mark_event_processed(@org, @event, 'h', @token)`,
+		`SELECT mark_event_failed(@org, @event, 'h', @token, 'failed', 'x', '1 s')`,
+		`SELECT app.start_delivery(@org, @event, 'h', @token, '1 s', 'w', 'v', NULL, NULL)`,
+		`SELECT app.hold_delivery(@org, @event, 'h', @token)`, `SELECT app.take_deliveries(ARRAY[@org::uuid], ARRAY[@event::uuid], 'h')`,
+		`SELECT app.finish_deliveries(ARRAY[@org::uuid], ARRAY[@event::uuid], 'h', '{0 s}', '{0 s}', 'w', 'v')`,
+		`SELECT app.fail_taken(@org, @event, 'h', '0 s', '0 s', 'w', 'v', 'failed', 'x', '1 s', NULL)`,
+		`SELECT app.dispatch_events(10, 10, NULL)`, `SELECT app.settle_event(@org, @event)`, `SELECT app.overdue_deliveries('1 s', 10)`,
 		`SELECT app.audit_event(@org, 'x', @event, '{}', 'info')`, `SELECT app.register_events('[]', '[]')`,
 		`SELECT app.make_partitions(3)`,
 		`SELECT app.session(@me)`,
@@ -502,7 +507,7 @@ func TestSchema_BusFunctions_Refused(t *testing.T) {
 	// Granted by mistake, the rights of the tables still hold.
 	b.exec(t, `GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA app, public TO authenticated`)
 	as(t, api, claimsOf(person(t, "super_admin").ID()), func(tx pgx.Tx) {
-		for _, call := range calls[:6] {
+		for _, call := range calls[:9] {
 			_, err := try(t, tx, call, args)
 			requireState(t, stateDenied, err, call)
 		}

@@ -45,8 +45,8 @@ func writes() map[string]attempts {
 			insert: fmt.Sprintf(event, "system.probe"), insertOwn: fmt.Sprintf(event, "job.created"), update: "status = status",
 		},
 		"event_outbox": {
-			insert: `INSERT INTO event_outbox (event_id, org_id, type) VALUES (gen_random_uuid(), @org, 'job.created')`,
-			update: "type = type",
+			insert: `INSERT INTO event_outbox (org_id, event_id) VALUES (@org, gen_random_uuid())`,
+			update: "is_requeued = is_requeued",
 		},
 		"event_idempotency_keys": {
 			insert: `INSERT INTO event_idempotency_keys (org_id, key, event_id, payload_hash) VALUES (@org, 'mine', @event, '\x00')`,

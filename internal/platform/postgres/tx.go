@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -45,8 +46,14 @@ func (tx *Tx) As(ctx context.Context, p principal.Principal, fn func(ctx context
 		return err
 	}
 	tx.later(`SELECT set_config('request.jwt.claims', $1, true), set_config('role', $2, true)`, claims, roleAuthenticated)
+	began := tx.waiting[len(tx.waiting)-1]
 	if err := fn(ctx); err != nil {
 		return err
+	}
+	if i := slices.Index(tx.waiting, began); i >= 0 {
+		// Nothing was sent on his behalf.
+		tx.waiting = tx.waiting[:i]
+		return nil
 	}
 	// The role first: authenticated may not call set_config.
 	tx.later(`SET LOCAL ROLE NONE`)
