@@ -40,7 +40,7 @@ CREATE FUNCTION app.org_id() RETURNS uuid
         END IF;
         SELECT p.org_id INTO org
         FROM public.user_profiles p JOIN public.organizations o ON o.id = p.org_id
-        WHERE p.id = auth.uid() AND p.is_active AND p.deleted_at IS NULL
+        WHERE p.id = nullif(claims ->> 'sub', '')::uuid AND p.is_active AND p.deleted_at IS NULL
           AND o.status = 'active' AND o.deleted_at IS NULL;
         RETURN org;
     END
@@ -54,14 +54,15 @@ CREATE FUNCTION app.permission_scope(p_permission text) RETURNS text
     SET search_path = ''
     AS $$
     DECLARE
-        reach text;
+        claims jsonb := auth.jwt();
+        reach  text;
     BEGIN
-        IF app.is_system() THEN
+        IF claims ->> 'actor' = 'system' AND app.is_system() THEN
             RETURN 'all';
         END IF;
         SELECT min(rp.scope) INTO reach  -- 'all' sorts before 'own'
         FROM public.user_roles ur JOIN public.role_permissions rp ON rp.role_name = ur.role_name
-        WHERE ur.user_id = auth.uid() AND rp.permission_name = p_permission
+        WHERE ur.user_id = nullif(claims ->> 'sub', '')::uuid AND rp.permission_name = p_permission
           AND ur.revoked_at IS NULL AND (ur.expires_at IS NULL OR ur.expires_at > now());
         RETURN reach;
     END

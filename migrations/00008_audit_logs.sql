@@ -3,12 +3,18 @@
 -- +goose Up
 SET LOCAL ROLE intime_owner;
 
+-- Domains and not CHECKs: see events.
+CREATE DOMAIN app.actor_kind AS text
+    CONSTRAINT audit_logs_actor_kind_check CHECK (VALUE IN ('user', 'system', 'operator'));
+CREATE DOMAIN app.severity AS text
+    CONSTRAINT audit_logs_severity_check CHECK (VALUE IN ('info', 'warning', 'critical'));
+
 CREATE TABLE audit_logs (
     id             uuid        NOT NULL DEFAULT app.uuid_v7(),
     org_id         uuid        NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor_id       uuid,
-    actor_kind     text        NOT NULL,
+    actor_kind     app.actor_kind NOT NULL,
     action         text        NOT NULL,
     table_name     text        NOT NULL,
     record_id      text,
@@ -18,11 +24,9 @@ CREATE TABLE audit_logs (
     request_id     text,
     ip_address     inet,
     user_agent     text,
-    severity       text        NOT NULL DEFAULT 'info',
+    severity       app.severity NOT NULL DEFAULT 'info',
     CONSTRAINT audit_logs_pkey PRIMARY KEY (org_id, id),
-    CONSTRAINT audit_logs_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id),
-    CONSTRAINT audit_logs_actor_kind_check CHECK (actor_kind IN ('user', 'system', 'operator')),
-    CONSTRAINT audit_logs_severity_check CHECK (severity IN ('info', 'warning', 'critical'))
+    CONSTRAINT audit_logs_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id)
 ) PARTITION BY RANGE (id);
 
 COMMENT ON COLUMN audit_logs.actor_kind IS 'user: a person; system: InTime itself; operator: somebody with a login to the database.';
@@ -137,5 +141,6 @@ DROP TRIGGER user_profiles_audit ON user_profiles;
 DROP TRIGGER organizations_audit ON organizations;
 DROP FUNCTION app.audit_row(), app.actor_kind();
 DROP TABLE audit_logs;
+DROP DOMAIN app.severity, app.actor_kind;
 DROP FUNCTION app.refuse_change();
 DELETE FROM app.partitioned_tables WHERE name = 'audit_logs';

@@ -150,14 +150,23 @@ CREATE FUNCTION app.publishable_types() RETURNS text[]
     SET search_path = ''
     AS $$
     DECLARE
-        everything boolean := app.has_permission('event:create');
-        names      text[];
+        claims jsonb := auth.jwt();
+        me     uuid := nullif(claims ->> 'sub', '')::uuid;
+        names  text[];
     BEGIN
-        SELECT array_agg(t.name) INTO names FROM app.event_types t
-        WHERE everything OR t.publish_permission IN (
-            SELECT rp.permission_name
-            FROM public.user_roles ur JOIN public.role_permissions rp ON rp.role_name = ur.role_name
-            WHERE ur.user_id = auth.uid() AND ur.revoked_at IS NULL AND (ur.expires_at IS NULL OR ur.expires_at > now()));
+        IF claims ->> 'actor' = 'system' AND app.is_system() OR EXISTS (
+            SELECT FROM public.user_roles ur JOIN public.role_permissions rp ON rp.role_name = ur.role_name
+            WHERE ur.user_id = me AND ur.revoked_at IS NULL AND (ur.expires_at IS NULL OR ur.expires_at > now())
+              AND rp.permission_name = 'event:create' AND rp.scope = 'all')
+        THEN
+            SELECT array_agg(t.name) INTO names FROM app.event_types t;
+        ELSE
+            SELECT array_agg(t.name) INTO names FROM app.event_types t
+            WHERE t.publish_permission IN (
+                SELECT rp.permission_name
+                FROM public.user_roles ur JOIN public.role_permissions rp ON rp.role_name = ur.role_name
+                WHERE ur.user_id = me AND ur.revoked_at IS NULL AND (ur.expires_at IS NULL OR ur.expires_at > now()));
+        END IF;
         RETURN coalesce(names, '{}');
     END
     $$;

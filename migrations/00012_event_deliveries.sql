@@ -118,8 +118,9 @@ RESET ROLE;
 SET LOCAL ROLE intime_owner;
 REVOKE CREATE ON SCHEMA app FROM intime_bookkeeper;
 
--- The functions from here on run for every event. Each is planned once per connection, and by its indexes: a plan that was
--- made while a table was empty would read all of it later.
+-- The functions from here on run for every event. Each is planned once per connection, maybe while a table is empty and the
+-- planner knows nothing of it. So they look rows up by whole keys, one by one, and leave it no choice: no joins (LATERAL with a
+-- LIMIT is none), no reading of whole tables.
 
 -- Derives the event's status from its deliveries. The event's row is locked first, and each statement of a volatile
 -- function sees what was committed before it began: of two deliveries that end at once, the later sees the earlier.
@@ -275,54 +276,60 @@ CREATE FUNCTION app.take_deliveries(p_org_ids uuid[], p_event_ids uuid[], p_hand
     #variable_conflict use_column
     BEGIN
         RETURN QUERY
-        WITH taken AS MATERIALIZED (
-            SELECT d.org_id, d.event_id, d.id
-            FROM unnest(p_org_ids, p_event_ids) AS i (org_id, event_id)
-            JOIN public.event_deliveries d ON d.org_id = i.org_id AND d.event_id = i.event_id AND d.handler_name = p_handler_name
-            WHERE d.status = 'pending' AND d.attempt_count = 0 AND d.next_attempt_at IS NULL AND NOT d.as_system
-            FOR NO KEY UPDATE OF d SKIP LOCKED
-        )
-        SELECT t.org_id, t.event_id, t.id, e.type, e.schema_version, e.payload, e.metadata, e.published_at, e.created_by,
+        SELECT i.org_id, i.event_id, d.id, e.type::text, e.schema_version, e.payload::jsonb, e.metadata::jsonb, e.published_at, e.created_by,
             e.correlation_id, e.depth
-        FROM taken t
-        JOIN public.events e ON e.org_id = t.org_id AND e.id = t.event_id
-        JOIN public.organizations o ON o.id = t.org_id AND o.status = 'active' AND o.deleted_at IS NULL
-        JOIN public.event_subscriptions s ON s.org_id = t.org_id AND s.event_type = e.type AND s.handler_name = p_handler_name
-        WHERE s.is_active AND (e.created_by IS NULL OR app.is_active_member(e.org_id, e.created_by));
+        FROM unnest(p_org_ids, p_event_ids) AS i (org_id, event_id)
+        CROSS JOIN LATERAL (
+            SELECT d.id FROM public.event_deliveries d
+            WHERE d.org_id = i.org_id AND d.event_id = i.event_id AND d.handler_name = p_handler_name
+              AND d.status = 'pending' AND d.attempt_count = 0 AND d.next_attempt_at IS NULL AND NOT d.as_system
+            LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+        ) d
+        CROSS JOIN LATERAL (SELECT * FROM public.events e WHERE e.org_id = i.org_id AND e.id = i.event_id LIMIT 1) e
+        WHERE (SELECT o.status = 'active' AND o.deleted_at IS NULL FROM public.organizations o WHERE o.id = i.org_id)
+          AND (SELECT s.is_active FROM public.event_subscriptions s
+               WHERE s.org_id = i.org_id AND s.event_type = e.type AND s.handler_name = p_handler_name)
+          AND (e.created_by IS NULL OR app.is_active_member(i.org_id, e.created_by));
     END
     $$;
 -- +goose StatementEnd
 
 -- Ends the first attempts of taken deliveries well, in the transaction of their handler. When each began and ended is
--- counted from the transaction's beginning.
+-- counted from the transaction's beginning. The caller sorts them, so that two workers do not wait for each other.
+-- Ends their job as well, where there is one to end.
 -- +goose StatementBegin
 CREATE FUNCTION app.finish_deliveries(p_org_ids uuid[], p_event_ids uuid[], p_handler_name text, p_began interval[],
-    p_ended interval[], p_worker text, p_worker_version text) RETURNS void
+    p_ended interval[], p_worker text, p_worker_version text, p_job_id bigint) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY INVOKER
     SET search_path = '' SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
     AS $$
-    BEGIN
-        UPDATE public.event_deliveries d
-        SET status = 'succeeded', attempt_count = 1, run_count = d.run_count + 1, started_at = now() + i.began,
-            finished_at = now() + i.ended, worker = p_worker, worker_version = p_worker_version
-        FROM unnest(p_org_ids, p_event_ids, p_began, p_ended) AS i (org_id, event_id, began, ended)
-        WHERE d.org_id = i.org_id AND d.event_id = i.event_id AND d.handler_name = p_handler_name;
-        PERFORM app.note_success(p_org_ids, p_handler_name);
+    DECLARE
         -- Of two deliveries of one event that end at once, the later has to see the earlier.
-        PERFORM FROM (
-            SELECT FROM unnest(p_org_ids, p_event_ids) AS i (org_id, event_id)
-            JOIN public.events e ON e.org_id = i.org_id AND e.id = i.event_id
-            WHERE EXISTS (SELECT FROM public.event_deliveries o
-                WHERE o.org_id = i.org_id AND o.event_id = i.event_id AND o.handler_name <> p_handler_name)
-            ORDER BY e.org_id, e.id FOR NO KEY UPDATE OF e
-        ) locked;
-        UPDATE public.events e
-        SET status = 'processed', retry_count = 0, error_message = NULL, processed_at = clock_timestamp(),
-            changed_xid = pg_catalog.pg_current_xact_id()
-        FROM unnest(p_org_ids, p_event_ids) AS i (org_id, event_id)
-        WHERE e.org_id = i.org_id AND e.id = i.event_id AND NOT EXISTS (
-            SELECT FROM public.event_deliveries o
-            WHERE o.org_id = i.org_id AND o.event_id = i.event_id AND o.status NOT IN ('succeeded', 'skipped'));
+        has_others boolean := EXISTS (
+            SELECT FROM app.event_handlers h JOIN app.event_handlers o ON o.event_type = h.event_type AND o.name <> h.name
+            WHERE h.name = p_handler_name);
+    BEGIN
+        FOR i IN 1 .. cardinality(p_event_ids) LOOP
+            UPDATE public.event_deliveries d
+            SET status = 'succeeded', attempt_count = 1, run_count = d.run_count + 1, started_at = now() + p_began[i],
+                finished_at = now() + p_ended[i], worker = p_worker, worker_version = p_worker_version
+            WHERE d.org_id = p_org_ids[i] AND d.event_id = p_event_ids[i] AND d.handler_name = p_handler_name;
+        END LOOP;
+        PERFORM app.note_success(p_org_ids, p_handler_name);
+        FOR i IN 1 .. cardinality(p_event_ids) LOOP
+            IF has_others THEN
+                PERFORM FROM public.events e WHERE e.org_id = p_org_ids[i] AND e.id = p_event_ids[i] FOR NO KEY UPDATE;
+            END IF;
+            UPDATE public.events e
+            SET status = 'processed', retry_count = 0, error_message = NULL, processed_at = clock_timestamp(),
+                changed_xid = pg_catalog.pg_current_xact_id()
+            WHERE e.org_id = p_org_ids[i] AND e.id = p_event_ids[i] AND NOT EXISTS (
+                SELECT FROM public.event_deliveries o
+                WHERE o.org_id = p_org_ids[i] AND o.event_id = p_event_ids[i] AND o.status NOT IN ('succeeded', 'skipped'));
+        END LOOP;
+        IF p_job_id IS NOT NULL THEN
+            UPDATE river.river_job j SET state = 'completed', finalized_at = now() WHERE j.id = p_job_id AND j.state = 'running';
+        END IF;
     END
     $$;
 -- +goose StatementEnd
@@ -567,18 +574,24 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, p_share integer, p_after uu
                    CASE WHEN NOT s.is_active THEN 'handler_disabled' END,
                    CASE WHEN NOT s.is_active THEN now() END
             FROM unnest(orgs, batch) AS b (org_id, id)
-            JOIN public.events e ON e.org_id = b.org_id AND e.id = b.id
-            JOIN public.event_subscriptions s ON s.org_id = e.org_id AND s.event_type = e.type
+            CROSS JOIN LATERAL (SELECT v.org_id, v.id, v.type FROM public.events v WHERE v.org_id = b.org_id AND v.id = b.id LIMIT 1) e
+            CROSS JOIN LATERAL (
+                SELECT v.handler_name, v.is_active FROM public.event_subscriptions v
+                WHERE v.org_id = e.org_id AND v.event_type = e.type LIMIT 1000
+            ) s
             JOIN app.event_handlers h ON h.name = s.handler_name
             ON CONFLICT ON CONSTRAINT event_deliveries_pkey DO NOTHING
             RETURNING d.org_id, d.event_id, d.handler_name, d.status
         ), due AS (
             SELECT m.org_id, m.event_id, m.handler_name FROM made m WHERE m.status = 'pending'
             UNION
-            SELECT d.org_id, d.event_id, d.handler_name
+            SELECT b.org_id, b.id, d.handler_name
             FROM unnest(orgs, batch) AS b (org_id, id)
-            JOIN public.event_deliveries d ON d.org_id = b.org_id AND d.event_id = b.id
-            WHERE b.id = ANY (requeued) AND d.status = 'pending'
+            CROSS JOIN LATERAL (
+                SELECT v.handler_name FROM public.event_deliveries v
+                WHERE v.org_id = b.org_id AND v.event_id = b.id AND v.status = 'pending' LIMIT 1000
+            ) d
+            WHERE b.id = ANY (requeued)
         )
         SELECT array_agg(d.org_id ORDER BY d.event_id), array_agg(d.event_id ORDER BY d.event_id),
                array_agg(d.handler_name ORDER BY d.event_id), array_agg(h.event_type ORDER BY d.event_id)
@@ -587,12 +600,14 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, p_share integer, p_after uu
         -- Nobody to wait for: these have been handled already.
         SELECT array_agg(b.id) INTO unfinished FROM unnest(batch) AS b (id) WHERE b.id <> ALL (coalesce(event_ids, '{}'));
         IF unfinished IS NOT NULL THEN
-            UPDATE public.events e
-            SET status = 'processed', processed_at = clock_timestamp(), changed_xid = pg_catalog.pg_current_xact_id()
-            FROM unnest(orgs, batch) AS b (org_id, id)
-            WHERE e.org_id = b.org_id AND e.id = b.id AND b.id = ANY (unfinished) AND e.status = 'pending' AND NOT EXISTS (
-                SELECT FROM public.event_deliveries d
-                WHERE d.org_id = e.org_id AND d.event_id = e.id AND d.status NOT IN ('succeeded', 'skipped'));
+            FOR i IN 1 .. taken LOOP
+                CONTINUE WHEN batch[i] <> ALL (unfinished);
+                UPDATE public.events e
+                SET status = 'processed', processed_at = clock_timestamp(), changed_xid = pg_catalog.pg_current_xact_id()
+                WHERE e.org_id = orgs[i] AND e.id = batch[i] AND e.status = 'pending' AND NOT EXISTS (
+                    SELECT FROM public.event_deliveries d
+                    WHERE d.org_id = orgs[i] AND d.event_id = batch[i] AND d.status NOT IN ('succeeded', 'skipped'));
+            END LOOP;
         END IF;
     END
     $$;
@@ -608,7 +623,7 @@ CREATE FUNCTION app.overdue_deliveries(p_overdue interval, p_limit integer)
     AS $$
     BEGIN
         RETURN QUERY
-        SELECT d.org_id, d.event_id, d.handler_name, e.type
+        SELECT d.org_id, d.event_id, d.handler_name, e.type::text
         FROM public.organizations o
         CROSS JOIN unnest(ARRAY['pending', 'failed']) AS unsettled (status)
         CROSS JOIN LATERAL (
@@ -631,7 +646,7 @@ GRANT EXECUTE ON FUNCTION app.settle_event(uuid, uuid), app.disable_after(), app
     app.note_failure(uuid, text, uuid, text),
     app.end_badly(public.event_deliveries, timestamptz, text, text, interval, text),
     app.take_deliveries(uuid[], uuid[], text),
-    app.finish_deliveries(uuid[], uuid[], text, interval[], interval[], text, text),
+    app.finish_deliveries(uuid[], uuid[], text, interval[], interval[], text, text, bigint),
     app.fail_taken(uuid, uuid, text, interval, interval, text, text, text, text, interval, text),
     app.start_delivery(uuid, uuid, text, uuid, interval, text, text, timestamptz, text),
     app.hold_delivery(uuid, uuid, text, uuid), app.dispatch_events(integer, integer, uuid),
@@ -647,7 +662,7 @@ DROP FUNCTION app.overdue_deliveries(interval, integer), app.dispatch_events(int
     public.mark_event_processed(uuid, uuid, text, uuid), app.hold_delivery(uuid, uuid, text, uuid),
     app.start_delivery(uuid, uuid, text, uuid, interval, text, text, timestamptz, text),
     app.fail_taken(uuid, uuid, text, interval, interval, text, text, text, text, interval, text),
-    app.finish_deliveries(uuid[], uuid[], text, interval[], interval[], text, text),
+    app.finish_deliveries(uuid[], uuid[], text, interval[], interval[], text, text, bigint),
     app.take_deliveries(uuid[], uuid[], text),
     app.end_badly(public.event_deliveries, timestamptz, text, text, interval, text),
     app.note_failure(uuid, text, uuid, text), app.note_success(uuid[], text), app.disable_after(), app.settle_event(uuid, uuid),

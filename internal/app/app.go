@@ -172,7 +172,7 @@ func (a *App) buildServer(ctx context.Context) (err error) {
 func (a *App) buildWorker(ctx context.Context) (err error) {
 	a.worker, err = open(ctx, postgres.Config{
 		URL: a.config.WorkerURL, ApplicationName: "intime worker", MaxConns: a.bus.Connections() + mailConnections,
-		StatementTimeout: eventbus.HandlerTimeout, IdleTimeout: eventbus.HandlerTimeout + handlerIdleMargin, GenericPlans: true,
+		StatementTimeout: eventbus.HandlerTimeout, IdleTimeout: eventbus.HandlerTimeout + handlerIdleMargin,
 	})
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 const insertEvent = `
 	INSERT INTO public.events (id, org_id, type, schema_version, payload, metadata, created_by, source,
 		correlation_id, causation_id, depth)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+	VALUES ($1, $2, $3::text, $4, $5::jsonb, $6::jsonb, $7, $8::text, $9, $10, $11)`
 
 // insertEvents writes rows: one as it is, many in one statement, so that the trigger runs once for all of them.
 func insertEvents(ctx context.Context, tx *postgres.Tx, rows []eventRow) error {
@@ -41,7 +41,7 @@ func insertEvents(ctx context.Context, tx *postgres.Tx, rows []eventRow) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO public.events (id, org_id, type, schema_version, payload, metadata, created_by, source,
 			correlation_id, causation_id, depth)
-		SELECT n.id, $6, n.type, n.schema_version, n.payload::jsonb, $7, $8, $9, n.correlation_id, $10, $11
+		SELECT n.id, $6, n.type, n.schema_version, n.payload::jsonb, $7::jsonb, $8, $9::text, n.correlation_id, $10, $11
 		FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::uuid[])
 			AS n (id, type, schema_version, payload, correlation_id)`,
 		ids, types, versions, payloads, correlations,

@@ -45,10 +45,7 @@ func (w *deliveryWorker) workQuickly(work context.Context, job *river.Job[delive
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := succeedTaken(ctx, tx, w.bus.config, r.name, []ending{e}); err != nil {
-			return err
-		}
-		return completeJob(ctx, tx, job)
+		return succeedTaken(ctx, tx, w.bus.config, r.name, &job.ID, e)
 	})
 	switch {
 	case err == nil, errors.Is(err, errNotTaken):

@@ -47,8 +47,8 @@ func takeAttempts(ctx context.Context, tx *postgres.Tx, handler string, refs ...
 	return taken, nil
 }
 
-// succeedTaken ends those that ended well.
-func succeedTaken(ctx context.Context, tx *postgres.Tx, config Config, handler string, all []ending) error {
+// succeedTaken ends those that ended well, and their job if it is given.
+func succeedTaken(ctx context.Context, tx *postgres.Tx, config Config, handler string, job *int64, all ...ending) error {
 	var (
 		orgs, events []uuid.UUID
 		began, ended []time.Duration
@@ -59,11 +59,8 @@ func succeedTaken(ctx context.Context, tx *postgres.Tx, config Config, handler s
 			began, ended = append(began, e.began), append(ended, e.ended)
 		}
 	}
-	if len(events) == 0 {
-		return nil
-	}
-	_, err := tx.Exec(ctx, `SELECT app.finish_deliveries($1, $2, $3, $4, $5, $6, $7)`,
-		orgs, events, handler, began, ended, config.Worker, config.Version)
+	_, err := tx.Exec(ctx, `SELECT app.finish_deliveries($1, $2, $3, $4, $5, $6, $7, $8)`,
+		orgs, events, handler, began, ended, config.Worker, config.Version, job)
 	if err != nil {
 		return fmt.Errorf("finish deliveries: %w", err)
 	}

@@ -1,6 +1,7 @@
 package eventbus
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -114,7 +115,11 @@ func (n *neighbours) runAll(ctx context.Context, tx *postgres.Tx, attempts []att
 
 func (n *neighbours) finish(ctx context.Context, tx *postgres.Tx) error {
 	config := n.worker.bus.config
-	if err := succeedTaken(ctx, tx, config, n.handler.name, n.ended); err != nil {
+	slices.SortFunc(n.ended, func(a, b ending) int { return bytes.Compare(a.EventID[:], b.EventID[:]) })
+	if len(n.ended) == len(n.job.Args.Deliveries) && !slices.ContainsFunc(n.ended, func(e ending) bool { return e.cause != nil }) {
+		return succeedTaken(ctx, tx, config, n.handler.name, &n.job.ID, n.ended...)
+	}
+	if err := succeedTaken(ctx, tx, config, n.handler.name, nil, n.ended...); err != nil {
 		return err
 	}
 	settled := map[deliveryRef]bool{}

@@ -23,9 +23,6 @@ type Config struct {
 	StatementTimeout time.Duration
 	// LockTimeout is how long a statement may wait for a lock. Default: 2 s.
 	LockTimeout time.Duration
-	// GenericPlans has Postgres plan each statement once per connection and not again for each call: right for a worker,
-	// whose statements are few and find rows by their keys.
-	GenericPlans bool
 	// IdleTimeout is how long a transaction may sit between two statements. Default: 10 s.
 	IdleTimeout time.Duration
 }
@@ -62,9 +59,6 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	}
 	poolConfig.MaxConns = config.MaxConns
 	poolConfig.ConnConfig.RuntimeParams["application_name"] = config.ApplicationName
-	if config.GenericPlans {
-		poolConfig.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
-	}
 	// Times are UTC wherever they are shown.
 	poolConfig.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	// A call that is cancelled cancels its query; without this the query would run on until its own timeout.

@@ -479,7 +479,7 @@ func TestSchema_BusFunctions_Refused(t *testing.T) {
 		`SELECT mark_event_failed(@org, @event, 'h', @token, 'failed', 'x', '1 s')`,
 		`SELECT app.start_delivery(@org, @event, 'h', @token, '1 s', 'w', 'v', NULL, NULL)`,
 		`SELECT app.hold_delivery(@org, @event, 'h', @token)`, `SELECT app.take_deliveries(ARRAY[@org::uuid], ARRAY[@event::uuid], 'h')`,
-		`SELECT app.finish_deliveries(ARRAY[@org::uuid], ARRAY[@event::uuid], 'h', '{0 s}', '{0 s}', 'w', 'v')`,
+		`SELECT app.finish_deliveries(ARRAY[@org::uuid], ARRAY[@event::uuid], 'h', '{0 s}', '{0 s}', 'w', 'v', NULL)`,
 		`SELECT app.fail_taken(@org, @event, 'h', '0 s', '0 s', 'w', 'v', 'failed', 'x', '1 s', NULL)`,
 		`SELECT app.dispatch_events(10, 10, NULL)`, `SELECT app.settle_event(@org, @event)`, `SELECT app.overdue_deliveries('1 s', 10)`,
 		`SELECT app.audit_event(@org, 'x', @event, '{}', 'info')`, `SELECT app.register_events('[]', '[]')`,

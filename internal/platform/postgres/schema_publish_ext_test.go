@@ -32,7 +32,7 @@ var executable = map[string][]string{
 	"app.hold_delivery(uuid,uuid,text,uuid)":      {"intime_worker"},
 	"app.is_active_member(uuid,uuid)":             {"intime_worker"},
 	"app.take_deliveries(uuid[],uuid[],text)":     {"intime_worker"},
-	"app.finish_deliveries(uuid[],uuid[],text,interval[],interval[],text,text)":          {"intime_worker"},
+	"app.finish_deliveries(uuid[],uuid[],text,interval[],interval[],text,text,bigint)":          {"intime_worker"},
 	"app.fail_taken(uuid,uuid,text,interval,interval,text,text,text,text,interval,text)": {"intime_worker"},
 	"app.end_badly(event_deliveries,timestamp with time zone,text,text,interval,text)":   {"intime_worker"},
 	"app.make_partitions(integer)":                           {"intime_worker"},
