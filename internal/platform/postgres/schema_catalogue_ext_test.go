@@ -120,11 +120,12 @@ func rules() []rule {
 			broken: `ALTER TABLE jobs ADD CHECK (version > 0), ADD CHECK (version > 0)`,
 		},
 		{
-			name: "texts of a closed set of values have a check",
+			name: "texts of a closed set of values have a check, of their own or of their domain",
 			query: ours + `
 			SELECT format('%s.%s', relname, attname) FROM ours JOIN pg_attribute ON attrelid = ours.oid
 				AND attname IN ('status', 'outcome', 'severity', 'scope', 'source', 'actor_kind')
-			WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = ours.oid AND contype = 'c' AND conkey @> ARRAY[attnum])`,
+			WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE contype = 'c'
+				AND (conrelid = ours.oid AND conkey @> ARRAY[attnum] OR contypid = atttypid))`,
 			broken: `ALTER TABLE jobs DROP CONSTRAINT jobs_status_check`,
 		},
 		{
