@@ -175,6 +175,9 @@ func (w *deliveryWorker) handleSafely(
 // completeJob ends the job in the same transaction. Where the job is not running any more, because River gave it to
 // somebody else, the delivery's own state is what counts, and whoever has the job will find it done.
 func completeJob(ctx context.Context, tx *postgres.Tx, job *river.Job[deliveryArgs]) error {
+	if job == nil { // see RunDue
+		return nil
+	}
 	_, err := river.JobCompleteTx[*riverpgxv5.Driver, pgx.Tx](ctx, tx, job)
 	if err != nil && !errors.Is(err, rivertype.ErrNotFound) {
 		return fmt.Errorf("complete the job: %w", err)
