@@ -60,12 +60,7 @@ func act(ctx context.Context, tx *postgres.Tx, bus *eventbus.Bus, d eventbus.Del
 	case systemv1.ProbeAction_PROBE_ACTION_PANIC:
 		panic("the probe panicked on purpose")
 	case systemv1.ProbeAction_PROBE_ACTION_SLEEP:
-		select {
-		case <-time.After(wait):
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return sleep(ctx, wait)
 	case systemv1.ProbeAction_PROBE_ACTION_HANG:
 		<-time.After(wait)
 		return nil
@@ -76,8 +71,20 @@ func act(ctx context.Context, tx *postgres.Tx, bus *eventbus.Bus, d eventbus.Del
 				return eventbus.Permanent(err)
 			}
 		}
-		return nil
+		return sleep(ctx, wait)
 	default:
 		return eventbus.Permanent(fmt.Errorf("unknown action %s", d.Event.GetAction()))
+	}
+}
+
+func sleep(ctx context.Context, wait time.Duration) error {
+	if wait == 0 {
+		return nil
+	}
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

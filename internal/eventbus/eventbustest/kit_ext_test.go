@@ -154,7 +154,6 @@ func TestRequirePublished(t *testing.T) {
 	require.Contains(t, r.fails(func() { eventbustest.RequirePublished(r, kit.Admin, is(3)) }), "0 events match, not 1")
 	require.Contains(t, r.fails(func() { eventbustest.RequirePublished(r, kit.Admin, is(2)) }), "2 events match, not 1")
 	require.Contains(t, r.fails(func() { eventbustest.RequireNotPublished(r, kit.Admin, is(2)) }), id.String()[:8])
-
 }
 
 func TestRequirePublished_InTheTransactionThatPublishes(t *testing.T) {
@@ -178,8 +177,8 @@ func TestRequirePublished_WhoMayNotReadEvents(t *testing.T) {
 	student := apptest.NewOrganization(t, kit.Admin, "student").People["student"]
 	err := kit.DB.Tenant(principal.With(t.Context(), student), func(_ context.Context, tx *postgres.Tx) error {
 		r := &recorder{TB: t}
-		said := r.fails(func() {
-			eventbustest.RequireNotPublished[*systemv1.SystemProbed](r, tx) //nolint:contextcheck // the test's context
+		said := r.fails(func() { //nolint:contextcheck // the test's context
+			eventbustest.RequireNotPublished[*systemv1.SystemProbed](r, tx)
 		})
 		require.Contains(t, said, "may not read events")
 		return nil
