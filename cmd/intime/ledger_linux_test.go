@@ -36,7 +36,8 @@ type ledger struct {
 type entry struct {
 	ids     []string // the ids that were acknowledged
 	unknown bool     // whether a call got no answer, or an error for one
-	answers []string // the errors that were answers, and no lost connections
+	again   bool     // whether a call that got none had been carried out, as its repetition was told
+	errors  []string // what the server answered where it answered an error
 }
 
 // plan is what a probe does, by its number: most publish an event, which is their effect in the database.
@@ -84,10 +85,9 @@ func (l *ledger) end() {
 // was cut off; the others have one try.
 func (l *ledger) publishOne(ctx context.Context) {
 	seq := l.next.Add(1)
-	request := &eventv1.PublishEventRequest{Type: "system.probe"}
 	payload, _, _ := plan(seq)
 	payload["seq"] = fmt.Sprint(seq)
-	request.Payload, _ = structpb.NewStruct(payload)
+	request := probe(payload)
 	if seq%2 == 1 {
 		request.IdempotencyKey = fmt.Sprintf("probe-%d", seq)
 	}
@@ -107,6 +107,15 @@ func (l *ledger) publishOne(ctx context.Context) {
 	}
 }
 
+// probe is the request to publish a probe with this payload.
+func probe(payload map[string]any) *eventv1.PublishEventRequest {
+	encoded, err := structpb.NewStruct(payload)
+	if err != nil {
+		panic(err) // the payload above is wrong
+	}
+	return &eventv1.PublishEventRequest{Type: "system.probe", Payload: encoded}
+}
+
 func (l *ledger) call(ctx context.Context, e *entry, request *eventv1.PublishEventRequest) error {
 	// A call that is under way when the load ends is waited for.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
@@ -117,10 +126,11 @@ func (l *ledger) call(ctx context.Context, e *entry, request *eventv1.PublishEve
 	if err != nil {
 		e.unknown = true
 		if reason := apptest.Detail(err).GetReason(); reason != "" {
-			e.answers = append(e.answers, reason)
+			e.errors = append(e.errors, reason)
 		}
 		return err
 	}
+	e.again = e.again || answer.GetDeduplicated()
 	e.ids = append(e.ids, answer.GetId())
 	return nil
 }
@@ -184,11 +194,14 @@ func unsettled(t *testing.T, admin *pgx.Conn) int {
 
 // account is the books' result.
 type account struct {
-	sent, acknowledged, unknown     int
-	stored, handled, dead, skipped  int
-	lost, duplicated, burnt, turned int
-	recovery, all                   []time.Duration
-	problems                        []string
+	sent, acknowledged, unknown    int
+	stored, handled, dead, skipped int
+	lost, duplicated               int
+	dropped                        int // calls that were carried out and not answered
+	errors                         []string
+	burnt                          int // attempts that a probe did not ask to fail, and that counted
+	recovery, all                  []time.Duration
+	problems                       []string
 }
 
 // close compares what was acknowledged with what is stored and what became of that. Lost is what was acknowledged and is
@@ -216,6 +229,10 @@ func (l *ledger) close(t *testing.T, admin *pgx.Conn) account {
 		case e.unknown:
 			a.unknown++
 		}
+		if e.again || e.unknown && len(e.ids) == 0 && len(found) > 0 {
+			a.dropped++
+		}
+		a.errors = append(a.errors, e.errors...)
 		if len(found) > 1 {
 			a.problem(&a.duplicated, "probe %d is stored %d times", seq, len(found))
 		}
@@ -288,8 +305,8 @@ func (a *account) problem(count *int, format string, args ...any) {
 func (a account) require(t *testing.T) {
 	t.Helper()
 	t.Logf("ledger: acknowledged %d, unknown %d of %d published; stored %d, handled %d, dead letters %d; duplicated %d, lost %d; "+
-		"attempts burnt %d; publish → end p50 %s p99 %s; recovery of %d disturbed p99 %s max %s",
-		a.acknowledged, a.unknown, a.sent, a.stored, a.handled, a.dead, a.duplicated, a.lost, a.burnt,
+		"calls dropped %d, attempts burnt %d; publish → end p50 %s p99 %s; recovery of %d disturbed p99 %s max %s",
+		a.acknowledged, a.unknown, a.sent, a.stored, a.handled, a.dead, a.duplicated, a.lost, a.dropped, a.burnt,
 		quantile(a.all, 0.5), quantile(a.all, 0.99), len(a.recovery), quantile(a.recovery, 0.99), quantile(a.recovery, 1))
 	for _, p := range a.problems {
 		t.Log(p)
@@ -297,6 +314,15 @@ func (a account) require(t *testing.T) {
 	assert.Zero(t, a.lost, "lost")
 	assert.Zero(t, a.duplicated, "duplicated")
 	assert.NotZero(t, a.handled, "nothing was handled")
+}
+
+// requireGentle expects that nothing was noticed by whoever publishes or handles: each call that was carried out was
+// answered, and no attempt was lost that a probe did not ask for.
+func (a account) requireGentle(t *testing.T) {
+	t.Helper()
+	assert.Zero(t, a.dropped, "calls were carried out and not answered")
+	assert.Empty(t, a.errors, "calls were answered with errors")
+	assert.Zero(t, a.burnt, "attempts were burnt")
 }
 
 func quantile(all []time.Duration, q float64) time.Duration {

@@ -61,7 +61,11 @@ type App struct {
 	server *rpc.Server       // nil when only workers run
 	sender *mail.Sender      // nil when only the API runs
 	outbox string
+	cut    bool // whether Run returned although something still ran
 }
+
+// errGraceOver is what Run returns where something did not end in time: a handler that ignores its context, as a rule.
+var errGraceOver = errors.New("not everything ended within the grace period: what still ran is cut off")
 
 // New connects to the database, checks its schema, and puts everything together. Close releases what it holds.
 func New(ctx context.Context, config Config) (_ *App, err error) {
@@ -115,8 +119,28 @@ func NewBus(config Config) (*eventbus.Bus, error) {
 	return bus, bus.Validate()
 }
 
-// Run serves and works until the context ends, then drains: calls and handlers that run may finish.
+// Run serves and works until the context ends, then drains: calls and handlers that run may finish. It returns when the
+// grace period is over at the latest, for whoever stopped the program may kill it then.
 func (a *App) Run(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- a.run(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(a.config.GracePeriod)
+	defer grace.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-grace.C:
+		a.cut = true
+		return errGraceOver
+	}
+}
+
+func (a *App) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if a.server != nil {
 		group.Go(func() error { return a.server.Run(ctx) })
@@ -151,8 +175,11 @@ func (a *App) Issuer() *auth.LocalIssuer { return a.issuer }
 // Bus is the event bus.
 func (a *App) Bus() *eventbus.Bus { return a.bus }
 
-// Close closes the database's connections.
+// Close closes the database's connections. Those that are still used, where Run did not wait, end with the process.
 func (a *App) Close() {
+	if a.cut {
+		return
+	}
 	for _, db := range []*postgres.DB{a.api, a.worker} {
 		if db != nil {
 			db.Close()

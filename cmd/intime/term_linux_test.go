@@ -1,0 +1,105 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/intime-solutions/intime/internal/apptest"
+)
+
+// A server and a worker that are told to end under load do so within their grace: each call that was carried out is
+// answered, and no attempt counts that the end cut short.
+func TestTerm_UnderLoad(t *testing.T) {
+	t.Parallel()
+	termUnderLoad(t, 2*time.Second)
+}
+
+// termUnderLoad ends a server and a worker, each after so much load.
+func termUnderLoad(t *testing.T, load time.Duration) {
+	t.Helper()
+	i := install(t, apptest.Database(t))
+	i.serve(2)
+	i.work(1)
+	admin, clients := i.admin(), i.as(i.ana())
+	l := publishing(t, clients, 4, 50*time.Millisecond)
+	<-time.After(load / 2)
+
+	// Some end in the time that handlers get for it, others do not.
+	var ids []string
+	for n := range 6 {
+		ids = append(ids, publish(t, clients[1], map[string]any{
+			"action": "PROBE_ACTION_EMIT", "count": 1, "sleepMs": []int{500, 4000}[n%2], "seq": -1 - n,
+		}))
+	}
+	apptest.Eventually(t, func() bool {
+		return apptest.One[int](t, admin, `
+			SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND usename = 'intime_worker'
+			AND state = 'idle in transaction' AND state_change < now() - interval '50 milliseconds'`) >= 3
+	}, "the slow handlers are not under way")
+	i.work(1)
+	for _, p := range []*process{i.workers[0], i.servers[0].process} {
+		took, err := p.stop(grace)
+		require.NoError(t, err, p.name)
+		t.Logf("%s ended after %s", p.name, took.Round(time.Millisecond))
+		<-time.After(load / 4)
+	}
+	l.end()
+	apptest.Eventually(t, func() bool { return unsettled(t, admin) == 0 }, "not everything ended")
+	for n, id := range ids {
+		l.entries[int64(-1-n)] = &entry{ids: []string{id}}
+	}
+	a := l.close(t, admin)
+	a.require(t)
+	a.requireGentle(t)
+}
+
+// A handler that does not care that it is cancelled does not hold up the end of its process.
+func TestTerm_HandlerHangs(t *testing.T) {
+	t.Parallel()
+	i := install(t, apptest.Database(t))
+	i.serve(1)
+	i.work(1)
+	admin, ana := i.admin(), i.as(i.ana())[0]
+	publish(t, ana, map[string]any{"action": "PROBE_ACTION_HANG", "sleepMs": 60_000})
+	apptest.Eventually(t, func() bool {
+		return apptest.One[int](t, admin, `
+			SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND usename = 'intime_worker'
+			AND state = 'idle in transaction' AND state_change < now() - interval '100 milliseconds'`) == 1
+	}, "the handler is not under way")
+	took, _ := i.workers[0].stop(grace + time.Second)
+	t.Logf("ended after %s", took.Round(time.Millisecond))
+}
+
+// Servers and workers that are restarted one after the other, as a new version is rolled out, lose nothing.
+func TestTerm_RollingRestart(t *testing.T) {
+	t.Parallel()
+	rollingRestart(t, 1)
+}
+
+func rollingRestart(t *testing.T, rounds int) {
+	t.Helper()
+	i := install(t, apptest.Database(t))
+	i.serve(2)
+	i.work(2)
+	admin := i.admin()
+	l := publishing(t, i.as(i.ana()), 4, 50*time.Millisecond)
+	for range rounds {
+		for _, p := range i.processes() {
+			before := l.acknowledged()
+			_, err := p.stop(grace)
+			require.NoError(t, err, p.name)
+			p.again()
+			apptest.Eventually(t, func() bool { return l.acknowledged() > before+20 }, "nothing is published any more")
+			for _, s := range i.servers {
+				s.awaitReady()
+			}
+		}
+	}
+	l.end()
+	apptest.Eventually(t, func() bool { return unsettled(t, admin) == 0 }, "not everything ended")
+	a := l.close(t, admin)
+	a.require(t)
+	a.requireGentle(t)
+}
