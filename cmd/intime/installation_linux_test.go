@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,10 +49,10 @@ func install(t *testing.T, adminURL string) *installation {
 }
 
 // serve starts servers without workers, and waits until they are ready.
-func (i *installation) serve(count int, env ...string) {
+func (i *installation) serve(count int) {
 	i.t.Helper()
 	for range count {
-		i.server(append([]string{"INTIME_NO_WORKERS=true"}, env...)...)
+		i.server("INTIME_NO_WORKERS=true")
 	}
 }
 
@@ -59,7 +60,7 @@ func (i *installation) serve(count int, env ...string) {
 func (i *installation) server(env ...string) *server {
 	i.t.Helper()
 	addr := freeAddr(i.t)
-	env = append(append(append([]string{}, i.env...), "INTIME_ADDR="+addr), env...)
+	env = slices.Concat(i.env, []string{"INTIME_ADDR=" + addr}, env)
 	s := &server{process: start(i.t, fmt.Sprintf("serve-%d", len(i.servers)), env, "serve"), url: "http://" + addr}
 	i.servers = append(i.servers, s)
 	s.awaitReady()
@@ -67,11 +68,11 @@ func (i *installation) server(env ...string) *server {
 }
 
 // work starts workers.
-func (i *installation) work(count int, env ...string) {
+func (i *installation) work(count int) {
 	i.t.Helper()
 	for range count {
 		name := fmt.Sprintf("work-%d", len(i.workers))
-		i.workers = append(i.workers, start(i.t, name, append(append([]string{}, i.env...), env...), "work"))
+		i.workers = append(i.workers, start(i.t, name, i.env, "work"))
 	}
 }
 
@@ -144,7 +145,8 @@ func forward(t *testing.T, admin *pgx.Conn, by time.Duration) {
 	apptest.Exec(t, admin, `
 		UPDATE river.river_job SET attempted_at = attempted_at - $1::interval, scheduled_at = scheduled_at - $1::interval
 		WHERE finalized_at IS NULL`, by)
-	apptest.Exec(t, admin, `UPDATE river.river_leader SET elected_at = elected_at - $1::interval, expires_at = expires_at - $1::interval`, by)
+	apptest.Exec(t, admin, `
+		UPDATE river.river_leader SET elected_at = elected_at - $1::interval, expires_at = expires_at - $1::interval`, by)
 }
 
 func freeAddr(t *testing.T) string {

@@ -38,12 +38,12 @@ func TestKill_Ledger(t *testing.T) {
 
 func killLedger(t *testing.T, o torment) {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
-	if given, err := strconv.ParseUint(os.Getenv("INTIME_FAULT_SEED"), 10, 64); err == nil {
+	seed := uint64(time.Now().UnixNano())
+	if given, err := strconv.ParseUint(os.Getenv("FAULT_SEED"), 10, 64); err == nil {
 		seed = given
 	}
-	t.Logf("INTIME_FAULT_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // no secret
+	t.Logf("FAULT_SEED=%d", seed)
+	random := rand.New(rand.NewPCG(seed, seed))
 
 	db := startPostgres(t)
 	i := install(t, db.url())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,7 +87,7 @@ func (l *ledger) end() {
 func (l *ledger) publishOne(ctx context.Context) {
 	seq := l.next.Add(1)
 	payload, _, _ := plan(seq)
-	payload["seq"] = fmt.Sprint(seq)
+	payload["seq"] = strconv.FormatInt(seq, 10)
 	request := probe(payload)
 	if seq%2 == 1 {
 		request.IdempotencyKey = fmt.Sprintf("probe-%d", seq)
@@ -207,16 +208,16 @@ type account struct {
 // close compares what was acknowledged with what is stored and what became of that. Lost is what was acknowledged and is
 // not stored, has not ended, or ended well without its effect. Duplicated is what is stored, or had its effect, more than
 // once, or had one without a success.
-func (l *ledger) close(t *testing.T, admin *pgx.Conn) account {
+func (l *ledger) close(t *testing.T, admin *pgx.Conn) *account {
 	t.Helper()
 	l.end()
-	var a account
+	a := &account{}
 	bySeq := map[int64][]stored{}
 	for _, s := range readStored(t, admin) {
 		bySeq[s.Seq] = append(bySeq[s.Seq], s)
 		a.stored++
 		if l.entries[s.Seq] == nil {
-			a.problem(&a.duplicated, "probe %d is stored and was never published", s.Seq)
+			a.problemf(&a.duplicated, "probe %d is stored and was never published", s.Seq)
 		}
 		a.ended(s)
 	}
@@ -234,15 +235,15 @@ func (l *ledger) close(t *testing.T, admin *pgx.Conn) account {
 		}
 		a.errors = append(a.errors, e.errors...)
 		if len(found) > 1 {
-			a.problem(&a.duplicated, "probe %d is stored %d times", seq, len(found))
+			a.problemf(&a.duplicated, "probe %d is stored %d times", seq, len(found))
 		}
 		for _, id := range e.ids {
 			if !slices.ContainsFunc(found, func(s stored) bool { return s.ID == id }) {
-				a.problem(&a.lost, "probe %d was acknowledged as %s and is not stored", seq, id)
+				a.problemf(&a.lost, "probe %d was acknowledged as %s and is not stored", seq, id)
 			}
 		}
 		if len(e.ids) == 0 && len(found) > 0 && !e.unknown {
-			a.problem(&a.duplicated, "probe %d is stored and was refused", seq)
+			a.problemf(&a.duplicated, "probe %d is stored and was refused", seq)
 		}
 	}
 	return a
@@ -256,30 +257,30 @@ func (a *account) ended(s stored) {
 		a.recovery = append(a.recovery, s.Took)
 	}
 	if s.Deliveries != 1 {
-		a.problem(&a.lost, "probe %d has %d deliveries", s.Seq, s.Deliveries)
+		a.problemf(&a.lost, "probe %d has %d deliveries", s.Seq, s.Deliveries)
 	}
 	switch s.Status {
 	case "succeeded":
 		a.handled++
 		if s.Effects < effects || deadLetter {
-			a.problem(&a.lost, "probe %d succeeded with %d effects of %d", s.Seq, s.Effects, effects)
+			a.problemf(&a.lost, "probe %d succeeded with %d effects of %d", s.Seq, s.Effects, effects)
 		}
 	case "dead_letter":
 		a.dead++
 		effects = 0
 		if !deadLetter && s.Failed < 3 {
-			a.problem(&a.lost, "probe %d was given up after %d failures", s.Seq, s.Failed)
+			a.problemf(&a.lost, "probe %d was given up after %d failures", s.Seq, s.Failed)
 		}
 	case "skipped":
 		a.skipped++
 		effects = 0
-		a.problem(&a.lost, "probe %d was skipped", s.Seq)
+		a.problemf(&a.lost, "probe %d was skipped", s.Seq)
 	default:
 		effects = 0
-		a.problem(&a.lost, "probe %d has not ended: it is %q", s.Seq, s.Status)
+		a.problemf(&a.lost, "probe %d has not ended: it is %q", s.Seq, s.Status)
 	}
 	if s.Effects > effects {
-		a.problem(&a.duplicated, "probe %d has %d effects and not %d", s.Seq, s.Effects, effects)
+		a.problemf(&a.duplicated, "probe %d has %d effects and not %d", s.Seq, s.Effects, effects)
 	}
 	if counted := planned(s.Seq); s.Failed > counted {
 		a.burnt++
@@ -294,7 +295,7 @@ func planned(seq int64) int {
 	return 0
 }
 
-func (a *account) problem(count *int, format string, args ...any) {
+func (a *account) problemf(count *int, format string, args ...any) {
 	*count++
 	if len(a.problems) < 20 {
 		a.problems = append(a.problems, fmt.Sprintf(format, args...))
@@ -302,7 +303,7 @@ func (a *account) problem(count *int, format string, args ...any) {
 }
 
 // require prints the books and expects that nothing was lost and nothing happened twice.
-func (a account) require(t *testing.T) {
+func (a *account) require(t *testing.T) {
 	t.Helper()
 	t.Logf("ledger: acknowledged %d, unknown %d of %d published; stored %d, handled %d, dead letters %d; duplicated %d, lost %d; "+
 		"calls dropped %d, attempts burnt %d; publish → end p50 %s p99 %s; recovery of %d disturbed p99 %s max %s",
@@ -318,7 +319,7 @@ func (a account) require(t *testing.T) {
 
 // requireGentle expects that nothing was noticed by whoever publishes or handles: each call that was carried out was
 // answered, and no attempt was lost that a probe did not ask for.
-func (a account) requireGentle(t *testing.T) {
+func (a *account) requireGentle(t *testing.T) {
 	t.Helper()
 	assert.Zero(t, a.dropped, "calls were carried out and not answered")
 	assert.Empty(t, a.errors, "calls were answered with errors")

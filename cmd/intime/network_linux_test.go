@@ -83,7 +83,8 @@ func brokenNetwork(t *testing.T, deadline time.Duration, breaks func(t *testing.
 	apptest.Within(t, heals, s.ready, "the server is not ready again")
 	answered, handledBefore := callers.count(ok), handled()
 	apptest.Within(t, heals-time.Since(healed), func() bool { return callers.count(ok) >= answered+40 }, "calls get no answer again")
-	apptest.Within(t, heals-time.Since(healed), func() bool { return handled() >= handledBefore+20 }, "what is published is not handled again")
+	apptest.Within(t, heals-time.Since(healed), func() bool { return handled() >= handledBefore+20 },
+		"what is published is not handled again")
 	t.Logf("everything works %s after the network does", time.Since(healed).Round(time.Millisecond))
 	callers.end()
 
@@ -176,7 +177,8 @@ func (c *callers) probe() string {
 }
 
 func (c *callers) call(method, body string) {
-	request, err := http.NewRequest(http.MethodPost, c.url+"/intime.event.v1.EventService/"+method, strings.NewReader(body)) //nolint:noctx // see callers
+	url := c.url + "/intime.event.v1.EventService/" + method
+	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body)) //nolint:noctx // see callers
 	if err != nil {
 		panic(err)
 	}
@@ -207,7 +209,9 @@ func (c *callers) call(method, body string) {
 		return
 	}
 	c.counts[ok]++
-	var published struct{ ID string }
+	var published struct {
+		ID string `json:"id"`
+	}
 	if method == "PublishEvent" && json.Unmarshal(said, &published) == nil {
 		c.published = append(c.published, published.ID)
 	}

@@ -33,7 +33,7 @@ func startPostgres(t *testing.T) *ownPostgres {
 	}
 	dir, err := os.MkdirTemp(base, "intime-test-*") //nolint:usetesting // see above
 	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o711)) //nolint:gosec // see above
+	require.NoError(t, os.Chmod(dir, 0o711))
 	d := &ownPostgres{t: t, config: embedded.Config{
 		Dir: dir, BinDir: os.Getenv("INTIME_POSTGRES_BIN"), Settings: map[string]string{"max_connections": "300"},
 	}}

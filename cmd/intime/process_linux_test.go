@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -68,7 +68,7 @@ func (p *process) begin() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(os.Args[0], p.args...)
+	cmd := exec.CommandContext(context.WithoutCancel(p.t.Context()), os.Args[0], p.args...)
 	cmd.Env = append(append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0"), p.env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -145,15 +145,6 @@ func (p *process) pid() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.cmd.Process.Pid
-}
-
-// says waits until the process has said something.
-func (p *process) output() string {
-	said, err := os.ReadFile(p.log)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err.Error()
-	}
-	return string(said)
 }
 
 // once runs the program to its end and returns what it said.

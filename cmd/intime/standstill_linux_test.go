@@ -17,6 +17,7 @@ import (
 func TestStandstill_ZombieChangesNothing(t *testing.T) {
 	t.Parallel()
 	standstill(t, func(t *testing.T, admin *pgx.Conn) {
+		t.Helper()
 		// The database ends a transaction that sits idle for longer than a handler may take; the lease is over later.
 		apptest.Exec(t, admin, `
 			SELECT pg_terminate_backend(pid) FROM pg_stat_activity

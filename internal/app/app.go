@@ -140,23 +140,6 @@ func (a *App) Run(ctx context.Context) error {
 	}
 }
 
-func (a *App) run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	if a.server != nil {
-		group.Go(func() error { return a.server.Run(ctx) })
-	}
-	if a.worker != nil {
-		group.Go(func() error { return a.bus.Run(ctx, a.worker) })
-		group.Go(func() error { return a.sender.Run(ctx) })
-	} else {
-		group.Go(func() error { a.bus.Announce(ctx, a.api); return nil })
-	}
-	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("run: %w", err)
-	}
-	return nil
-}
-
 // Listen takes the server's address, so that URL is known before Run.
 func (a *App) Listen(ctx context.Context) error { return a.server.Listen(ctx) }
 
@@ -185,6 +168,23 @@ func (a *App) Close() {
 			db.Close()
 		}
 	}
+}
+
+func (a *App) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if a.server != nil {
+		group.Go(func() error { return a.server.Run(ctx) })
+	}
+	if a.worker != nil {
+		group.Go(func() error { return a.bus.Run(ctx, a.worker) })
+		group.Go(func() error { return a.sender.Run(ctx) })
+	} else {
+		group.Go(func() error { a.bus.Announce(ctx, a.api); return nil })
+	}
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("run: %w", err)
+	}
+	return nil
 }
 
 func (a *App) buildServer(ctx context.Context) (err error) {
