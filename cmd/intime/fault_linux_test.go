@@ -38,9 +38,7 @@ func TestFault_Standstill(t *testing.T) { //nolint:paralleltest // see above
 	standstill(t, func(t *testing.T, admin *pgx.Conn) {
 		t.Helper()
 		apptest.Within(t, time.Minute, func() bool {
-			return apptest.One[int](t, admin, `
-				SELECT count(*)::int FROM pg_stat_activity
-				WHERE datname = current_database() AND usename = 'intime_worker' AND state = 'idle in transaction'`) == 0
+			return underWay(t, admin) == 0
 		}, "the database lets transactions sit idle")
 	})
 }

@@ -36,6 +36,30 @@ func TestKill_Ledger(t *testing.T) {
 	})
 }
 
+// A handler is not to blame for a process that was killed, however many of its deliveries were running there: it stays
+// enabled.
+func TestKill_BlamesNoHandler(t *testing.T) {
+	t.Parallel()
+	const deliveries = 8 // more than may fail in a row
+	i := install(t, apptest.Database(t))
+	i.serve(1)
+	i.work(1)
+	admin, ana := i.admin(), i.as(i.ana())[0]
+	for n := range deliveries {
+		publish(t, ana, map[string]any{"action": "PROBE_ACTION_EMIT", "count": 1, "sleepMs": 1500, "seq": -1 - n})
+	}
+	apptest.Eventually(t, func() bool { return underWay(t, admin) == deliveries }, "the handlers are not under way")
+	i.workers[0].kill()
+	forward(t, admin, 3*time.Minute)
+	i.work(1)
+	apptest.Eventually(t, func() bool { return unsettled(t, admin) == 0 }, "not everything ended")
+	for _, s := range readStored(t, admin) {
+		require.Equal(t, "succeeded", s.Status)
+		require.Equal(t, 1, s.Effects)
+	}
+	require.Empty(t, apptest.All[string](t, admin, `SELECT DISTINCT handler_name FROM event_subscriptions WHERE NOT is_active`))
+}
+
 func killLedger(t *testing.T, o torment) {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
@@ -68,8 +92,6 @@ func killLedger(t *testing.T, o torment) {
 	a.require(t)
 	require.NotZero(t, counts.kills)
 	require.NotZero(t, counts.crashes)
-	require.Empty(t, apptest.All[string](t, admin, `SELECT handler_name FROM event_subscriptions WHERE NOT is_active`),
-		"no handler is to blame for a process that was killed")
 }
 
 type faults struct{ kills, crashes, standstills int }

@@ -54,8 +54,7 @@ func poison(t *testing.T, o poisoning) {
 		require.NoError(t, err)
 	}
 	apptest.Eventually(t, func() bool {
-		return apptest.One[int](t, admin, `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database()
-			AND usename = 'intime_worker' AND state = 'idle in transaction' AND state_change < now() - interval '100 milliseconds'`) > 0
+		return underWay(t, admin) > 0
 	}, "nothing hangs")
 	during := o.measure(t, admin, quiet, 2000)
 

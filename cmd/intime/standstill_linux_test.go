@@ -23,9 +23,7 @@ func TestStandstill_ZombieChangesNothing(t *testing.T) {
 			SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND usename = 'intime_worker' AND state = 'idle in transaction'`)
 		apptest.Eventually(t, func() bool {
-			return apptest.One[int](t, admin, `
-				SELECT count(*)::int FROM pg_stat_activity
-				WHERE datname = current_database() AND usename = 'intime_worker' AND state = 'idle in transaction'`) == 0
+			return underWay(t, admin) == 0
 		}, "the transactions go on")
 		forward(t, admin, 3*time.Minute)
 	})
@@ -47,9 +45,7 @@ func standstill(t *testing.T, pass func(t *testing.T, admin *pgx.Conn)) {
 	zombie := i.workers[0]
 	// Their effects are written, and not committed.
 	apptest.Eventually(t, func() bool {
-		return apptest.One[int](t, admin, `
-			SELECT count(*)::int FROM pg_stat_activity
-			WHERE datname = current_database() AND usename = 'intime_worker' AND state = 'idle in transaction'`) == probes
+		return underWay(t, admin) == probes
 	}, "the handlers are not under way")
 	zombie.signal(syscall.SIGSTOP)
 	require.Zero(t, apptest.One[int](t, admin, `SELECT count(*)::int FROM events WHERE causation_id IS NOT NULL`))
@@ -73,6 +69,14 @@ func standstill(t *testing.T, pass func(t *testing.T, admin *pgx.Conn)) {
 	_, err := zombie.stop(grace + 2*time.Second)
 	require.NoError(t, err)
 	require.Equal(t, before, books(t, admin), "the zombie changed something")
+}
+
+// underWay is how many handlers are in the middle of their transaction and take their time there.
+func underWay(t *testing.T, admin *pgx.Conn) int {
+	t.Helper()
+	return apptest.One[int](t, admin, `
+		SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND usename = 'intime_worker'
+			AND state = 'idle in transaction' AND state_change < now() - interval '100 milliseconds'`)
 }
 
 // books are how each probe stands: its delivery, its attempts that did not end well, its effects.

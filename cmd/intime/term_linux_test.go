@@ -34,9 +34,7 @@ func termUnderLoad(t *testing.T, load time.Duration) {
 		}))
 	}
 	apptest.Eventually(t, func() bool {
-		return apptest.One[int](t, admin, `
-			SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND usename = 'intime_worker'
-			AND state = 'idle in transaction' AND state_change < now() - interval '50 milliseconds'`) >= 3
+		return underWay(t, admin) >= 3
 	}, "the slow handlers are not under way")
 	i.work(1)
 	for _, p := range []*process{i.workers[0], i.servers[0].process} {
@@ -64,9 +62,7 @@ func TestTerm_HandlerHangs(t *testing.T) {
 	admin, ana := i.admin(), i.as(i.ana())[0]
 	publish(t, ana, map[string]any{"action": "PROBE_ACTION_HANG", "sleepMs": 60_000})
 	apptest.Eventually(t, func() bool {
-		return apptest.One[int](t, admin, `
-			SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND usename = 'intime_worker'
-			AND state = 'idle in transaction' AND state_change < now() - interval '100 milliseconds'`) == 1
+		return underWay(t, admin) == 1
 	}, "the handler is not under way")
 	took, _ := i.workers[0].stop(grace + time.Second)
 	t.Logf("ended after %s", took.Round(time.Millisecond))
