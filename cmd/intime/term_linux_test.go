@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -37,12 +38,32 @@ func termUnderLoad(t *testing.T, load time.Duration) {
 		return underWay(t, admin) >= 3
 	}, "the slow handlers are not under way")
 	i.work(1)
-	for _, p := range []*process{i.workers[0], i.servers[0].process} {
-		took, err := p.stop(grace)
-		require.NoError(t, err, p.name)
-		t.Logf("%s ended after %s", p.name, took.Round(time.Millisecond))
-		<-time.After(load / 4)
+	took, err := i.workers[0].stop(grace)
+	require.NoError(t, err)
+	t.Logf("the worker ended after %s", took.Round(time.Millisecond))
+
+	// Calls that are under way when the server is told to end, and go on for a while.
+	release := holdPublishing(t, i.url)
+	calls := make(chan error, 3)
+	for range cap(calls) {
+		go func() {
+			_, err := clients[0].Events.PublishEvent(t.Context(), probe(map[string]any{"action": "PROBE_ACTION_OK", "seq": aside}))
+			calls <- err
+		}()
 	}
+	apptest.Eventually(t, func() bool {
+		return apptest.One[int](t, admin, `
+			SELECT count(*)::int FROM pg_stat_activity
+			WHERE datname = current_database() AND usename = 'intime_api' AND wait_event_type = 'Lock'`) >= cap(calls)
+	}, "no calls are under way")
+	time.AfterFunc(500*time.Millisecond, release)
+	took, err = i.servers[0].stop(grace)
+	require.NoError(t, err)
+	t.Logf("the server ended after %s", took.Round(time.Millisecond))
+	for range cap(calls) {
+		require.NoError(t, <-calls, "a call that was under way")
+	}
+	<-time.After(load / 4)
 	l.end()
 	apptest.Eventually(t, func() bool { return unsettled(t, admin) == 0 }, "not everything ended")
 	for n, id := range ids {
@@ -51,6 +72,15 @@ func termUnderLoad(t *testing.T, load time.Duration) {
 	a := l.close(t, admin)
 	a.require(t)
 	a.requireGentle(t)
+}
+
+// holdPublishing has every publication wait until release is called.
+func holdPublishing(t *testing.T, url string) (release func()) {
+	t.Helper()
+	conn := apptest.Connect(t, url)
+	apptest.Exec(t, conn, `BEGIN`)
+	apptest.Exec(t, conn, `LOCK TABLE event_outbox IN SHARE ROW EXCLUSIVE MODE`)
+	return func() { _, _ = conn.Exec(context.WithoutCancel(t.Context()), `COMMIT`) }
 }
 
 // A handler that does not care that it is cancelled does not hold up the end of its process.
