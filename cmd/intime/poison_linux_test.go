@@ -40,6 +40,7 @@ func poison(t *testing.T, o poisoning) {
 	for n := range 10 { // to warm up
 		publish(t, quiet, map[string]any{"action": "PROBE_ACTION_OK", "seq": n})
 	}
+	apptest.Eventually(t, func() bool { return unsettled(t, admin) == 0 }, "nothing is handled")
 	before := o.measure(t, admin, quiet, 1000)
 
 	for sent := 0; sent < o.events; {

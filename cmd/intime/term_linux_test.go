@@ -1,10 +1,11 @@
 package main
 
 import (
-	"context"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/intime-solutions/intime/internal/apptest"
@@ -43,7 +44,7 @@ func termUnderLoad(t *testing.T, load time.Duration) {
 	t.Logf("the worker ended after %s", took.Round(time.Millisecond))
 
 	// Calls that are under way when the server is told to end, and go on for a while.
-	release := holdPublishing(t, i.url)
+	slowAside(t, admin)
 	calls := make(chan error, 3)
 	for range cap(calls) {
 		go func() {
@@ -54,9 +55,8 @@ func termUnderLoad(t *testing.T, load time.Duration) {
 	apptest.Eventually(t, func() bool {
 		return apptest.One[int](t, admin, `
 			SELECT count(*)::int FROM pg_stat_activity
-			WHERE datname = current_database() AND usename = 'intime_api' AND wait_event_type = 'Lock'`) >= cap(calls)
+			WHERE datname = current_database() AND usename = 'intime_api' AND wait_event = 'PgSleep'`) > 0
 	}, "no calls are under way")
-	time.AfterFunc(500*time.Millisecond, release)
 	took, err = i.servers[0].stop(grace)
 	require.NoError(t, err)
 	t.Logf("the server ended after %s", took.Round(time.Millisecond))
@@ -74,13 +74,15 @@ func termUnderLoad(t *testing.T, load time.Duration) {
 	a.requireGentle(t)
 }
 
-// holdPublishing has every publication wait until release is called.
-func holdPublishing(t *testing.T, url string) (release func()) {
+// slowAside has each publication of a probe that is aside take a second.
+func slowAside(t *testing.T, admin *pgx.Conn) {
 	t.Helper()
-	conn := apptest.Connect(t, url)
-	apptest.Exec(t, conn, `BEGIN`)
-	apptest.Exec(t, conn, `LOCK TABLE event_outbox IN SHARE ROW EXCLUSIVE MODE`)
-	return func() { _, _ = conn.Exec(context.WithoutCancel(t.Context()), `COMMIT`) }
+	apptest.Exec(t, admin, `
+		CREATE FUNCTION public.take_a_second() RETURNS trigger LANGUAGE plpgsql
+		AS $$ BEGIN PERFORM pg_catalog.pg_sleep(1); RETURN NEW; END $$`)
+	apptest.Exec(t, admin, fmt.Sprintf(`
+		CREATE TRIGGER take_a_second BEFORE INSERT ON events FOR EACH ROW
+		WHEN (NEW.payload ->> 'seq' = '%d') EXECUTE FUNCTION public.take_a_second()`, aside))
 }
 
 // A handler that does not care that it is cancelled does not hold up the end of its process.
