@@ -31,8 +31,8 @@ type torment struct {
 func TestKill_Ledger(t *testing.T) {
 	t.Parallel()
 	killLedger(t, torment{
-		publishers: 4, pause: 20 * time.Millisecond, load: 4 * time.Second, kills: 400 * time.Millisecond,
-		crashes: 2 * time.Second, settle: 30 * time.Second, skipsTheWait: true,
+		publishers: 4, pause: 20 * time.Millisecond, load: 3 * time.Second, kills: 400 * time.Millisecond,
+		crashes: 1500 * time.Millisecond, settle: 30 * time.Second, skipsTheWait: true,
 	})
 }
 
