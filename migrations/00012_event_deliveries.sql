@@ -264,6 +264,31 @@ CREATE FUNCTION app.end_badly(
     $$;
 -- +goose StatementEnd
 
+-- Skips those deliveries that were never attempted and whose handler is disabled meanwhile, and answers their events.
+-- +goose StatementBegin
+CREATE FUNCTION app.skip_disabled(p_org_ids uuid[], p_event_ids uuid[], p_handler_name text) RETURNS uuid[]
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = '' SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+    AS $$
+    DECLARE
+        skipped uuid[] := '{}';
+    BEGIN
+        FOR i IN 1 .. cardinality(p_event_ids) LOOP
+            CONTINUE WHEN NOT EXISTS (SELECT FROM public.event_subscriptions s
+                WHERE s.org_id = p_org_ids[i] AND s.handler_name = p_handler_name AND NOT s.is_active);
+            UPDATE public.event_deliveries d SET status = 'skipped', reason = 'handler_disabled', finished_at = clock_timestamp()
+            WHERE d.org_id = p_org_ids[i] AND d.event_id = p_event_ids[i] AND d.handler_name = p_handler_name
+              AND d.status = 'pending' AND d.run_count = 0;
+            IF FOUND THEN
+                PERFORM app.settle_event(p_org_ids[i], p_event_ids[i]);
+                skipped := skipped || p_event_ids[i];
+            END IF;
+        END LOOP;
+        RETURN skipped;
+    END
+    $$;
+-- +goose StatementEnd
+
 -- Takes deliveries of one handler that wait for their first attempt, for as long as the transaction lasts, and answers with
 -- what the handler needs. Left out is what somebody else holds, and what has no simple answer: app.start_delivery() has it.
 -- +goose StatementBegin
@@ -402,11 +427,7 @@ CREATE FUNCTION app.start_delivery(
             wait := d.next_attempt_at - clock;
             RETURN;
         END IF;
-        IF d.status = 'pending' AND d.run_count = 0 AND EXISTS (SELECT FROM public.event_subscriptions s
-            WHERE s.org_id = d.org_id AND s.handler_name = d.handler_name AND NOT s.is_active) THEN
-            UPDATE public.event_deliveries s SET status = 'skipped', reason = 'handler_disabled', finished_at = clock
-            WHERE s.org_id = d.org_id AND s.event_id = d.event_id AND s.handler_name = d.handler_name;
-            PERFORM app.settle_event(d.org_id, d.event_id);
+        IF app.skip_disabled(ARRAY[d.org_id], ARRAY[d.event_id], d.handler_name) <> '{}' THEN
             verdict := 'done';
             RETURN;
         END IF;
@@ -426,9 +447,10 @@ CREATE FUNCTION app.start_delivery(
                 error_message, worker, worker_version)
             VALUES (d.org_id, d.event_id, d.handler_name, d.run_count, 'crashed', d.started_at, d.lease_expires_at,
                 'The process that ran this attempt ended without a word.', d.worker, d.worker_version);
-            PERFORM app.note_failure(d.org_id, d.handler_name, d.event_id,
-                'The process that ran this attempt ended without a word.');
             IF d.attempt_count >= d.max_attempts THEN
+                -- Not before: a process that is killed takes many deliveries with it, and few of them have killed it.
+                PERFORM app.note_failure(d.org_id, d.handler_name, d.event_id,
+                    'The process that ran this attempt ended without a word.');
                 UPDATE public.event_deliveries s
                 SET status = 'dead_letter', lease_token = NULL, lease_expires_at = NULL, next_attempt_at = NULL,
                     finished_at = clock, reason = 'attempts_exhausted', attempt_count = d.attempt_count, run_count = d.run_count,
@@ -645,7 +667,7 @@ CREATE FUNCTION app.overdue_deliveries(p_overdue interval, p_limit integer)
 GRANT EXECUTE ON FUNCTION app.settle_event(uuid, uuid), app.disable_after(), app.note_success(uuid[], text),
     app.note_failure(uuid, text, uuid, text),
     app.end_badly(public.event_deliveries, timestamptz, text, text, interval, text),
-    app.take_deliveries(uuid[], uuid[], text),
+    app.skip_disabled(uuid[], uuid[], text), app.take_deliveries(uuid[], uuid[], text),
     app.finish_deliveries(uuid[], uuid[], text, interval[], interval[], text, text, bigint),
     app.fail_taken(uuid, uuid, text, interval, interval, text, text, text, text, interval, text),
     app.start_delivery(uuid, uuid, text, uuid, interval, text, text, timestamptz, text),
@@ -663,7 +685,7 @@ DROP FUNCTION app.overdue_deliveries(interval, integer), app.dispatch_events(int
     app.start_delivery(uuid, uuid, text, uuid, interval, text, text, timestamptz, text),
     app.fail_taken(uuid, uuid, text, interval, interval, text, text, text, text, interval, text),
     app.finish_deliveries(uuid[], uuid[], text, interval[], interval[], text, text, bigint),
-    app.take_deliveries(uuid[], uuid[], text),
+    app.skip_disabled(uuid[], uuid[], text), app.take_deliveries(uuid[], uuid[], text),
     app.end_badly(public.event_deliveries, timestamptz, text, text, interval, text),
     app.note_failure(uuid, text, uuid, text), app.note_success(uuid[], text), app.disable_after(), app.settle_event(uuid, uuid),
     app.audit_event(uuid, text, uuid, jsonb, text);

@@ -61,7 +61,11 @@ type App struct {
 	server *rpc.Server       // nil when only workers run
 	sender *mail.Sender      // nil when only the API runs
 	outbox string
+	cut    bool // whether Run returned although something still ran
 }
+
+// errGraceOver is what Run returns where something did not end in time: a handler that ignores its context, as a rule.
+var errGraceOver = errors.New("not everything ended within the grace period: what still ran is cut off")
 
 // New connects to the database, checks its schema, and puts everything together. Close releases what it holds.
 func New(ctx context.Context, config Config) (_ *App, err error) {
@@ -115,22 +119,25 @@ func NewBus(config Config) (*eventbus.Bus, error) {
 	return bus, bus.Validate()
 }
 
-// Run serves and works until the context ends, then drains: calls and handlers that run may finish.
+// Run serves and works until the context ends, then drains: calls and handlers that run may finish. It returns when the
+// grace period is over at the latest, for whoever stopped the program may kill it then.
 func (a *App) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	if a.server != nil {
-		group.Go(func() error { return a.server.Run(ctx) })
+	done := make(chan error, 1)
+	go func() { done <- a.run(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
 	}
-	if a.worker != nil {
-		group.Go(func() error { return a.bus.Run(ctx, a.worker) })
-		group.Go(func() error { return a.sender.Run(ctx) })
-	} else {
-		group.Go(func() error { a.bus.Announce(ctx, a.api); return nil })
+	grace := time.NewTimer(a.config.GracePeriod)
+	defer grace.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-grace.C:
+		a.cut = true
+		return errGraceOver
 	}
-	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("run: %w", err)
-	}
-	return nil
 }
 
 // Listen takes the server's address, so that URL is known before Run.
@@ -151,13 +158,33 @@ func (a *App) Issuer() *auth.LocalIssuer { return a.issuer }
 // Bus is the event bus.
 func (a *App) Bus() *eventbus.Bus { return a.bus }
 
-// Close closes the database's connections.
+// Close closes the database's connections. Those that are still used, where Run did not wait, end with the process.
 func (a *App) Close() {
+	if a.cut {
+		return
+	}
 	for _, db := range []*postgres.DB{a.api, a.worker} {
 		if db != nil {
 			db.Close()
 		}
 	}
+}
+
+func (a *App) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if a.server != nil {
+		group.Go(func() error { return a.server.Run(ctx) })
+	}
+	if a.worker != nil {
+		group.Go(func() error { return a.bus.Run(ctx, a.worker) })
+		group.Go(func() error { return a.sender.Run(ctx) })
+	} else {
+		group.Go(func() error { a.bus.Announce(ctx, a.api); return nil })
+	}
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("run: %w", err)
+	}
+	return nil
 }
 
 func (a *App) buildServer(ctx context.Context) (err error) {

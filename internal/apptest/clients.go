@@ -41,14 +41,17 @@ func (e *Env) As(t *testing.T, person string) Clients {
 }
 
 // WithToken returns clients that send the token.
-func (e *Env) WithToken(token string) Clients {
-	client := &http.Client{Transport: bearer{token: token, transport: e.transport}}
+func (e *Env) WithToken(token string) Clients { return NewClients(e.URL, token, e.transport) }
+
+// NewClients returns the clients of a server wherever it runs.
+func NewClients(url, token string, transport *http.Transport) Clients {
+	client := &http.Client{Transport: bearer{token: token, transport: transport}}
 	return Clients{
-		Events:   eventv1connect.NewEventServiceClient(client, e.URL),
-		Handlers: eventv1connect.NewEventHandlerServiceClient(client, e.URL),
-		Jobs:     jobv1connect.NewJobServiceClient(client, e.URL),
-		Sessions: sessionv1connect.NewSessionServiceClient(client, e.URL),
-		Users:    userv1connect.NewUserServiceClient(client, e.URL),
+		Events:   eventv1connect.NewEventServiceClient(client, url),
+		Handlers: eventv1connect.NewEventHandlerServiceClient(client, url),
+		Jobs:     jobv1connect.NewJobServiceClient(client, url),
+		Sessions: sessionv1connect.NewSessionServiceClient(client, url),
+		Users:    userv1connect.NewUserServiceClient(client, url),
 	}
 }
 

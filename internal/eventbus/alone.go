@@ -14,7 +14,7 @@ import (
 // workAlone makes one attempt at a job's only delivery, under a lease.
 func (w *deliveryWorker) workAlone(work context.Context, job *river.Job[deliveryArgs], r *registration) error {
 	ref := job.Args.Deliveries[0]
-	release, ok := w.slots.take(r.eventType.Name, ref.OrgID)
+	release, ok := w.bus.slots.take(r.eventType.Name, ref.OrgID)
 	if !ok {
 		return noSlot()
 	}

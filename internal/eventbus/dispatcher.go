@@ -68,7 +68,7 @@ func (d *dispatcher) runOnce(ctx context.Context) (more bool, err error) {
 			return fmt.Errorf("take events from the outbox: %w", err)
 		}
 		more = taken >= dispatchShare || from != nil
-		return insertJobs(ctx, tx, d.river, due.jobs())
+		return insertJobs(ctx, tx, d.river, due.jobs(d.bus.slots.busy))
 	})
 	return more, err
 }

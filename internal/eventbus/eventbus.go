@@ -78,15 +78,18 @@ type Bus struct {
 	handlers map[string]*registration
 	invalid  []error
 	wake     *wake
+	slots    *slots
 }
 
 // New returns a bus for the event types of the catalogue.
 func New(config Config, types *Catalogue) *Bus {
+	config = config.withDefaults()
 	return &Bus{
-		config:   config.withDefaults(),
+		config:   config,
 		types:    types,
 		handlers: map[string]*registration{},
 		wake:     newWake(),
+		slots:    newSlots(config.Concurrency),
 	}
 }
 

@@ -48,7 +48,6 @@ func givenUp(reason string, err error) error { return givenUpError{error: err, r
 // an interruption and does not count.
 func classify(work context.Context, timeout time.Duration, r *registration, a attempt, err error) failure {
 	f := failure{outcome: "failed", message: telemetry.Text(err.Error()), retryIn: r.waitAfter(err, a.Attempt)}
-	kind, _ := postgres.KindOf(err)
 	_, panicked := errors.AsType[panicError](err)
 	if given, ok := errors.AsType[givenUpError](err); ok {
 		f.giveUp = given.reason
@@ -56,15 +55,16 @@ func classify(work context.Context, timeout time.Duration, r *registration, a at
 	switch {
 	case panicked:
 		f.outcome = "panicked"
-	case isPermanent(err):
-		f.giveUp = giveUpPermanent
 	case work.Err() != nil:
 		f.outcome, f.message, f.retryIn = "interrupted", "The process was shut down.", 0
+	case postgres.Interrupted(err):
+		f.outcome = "interrupted"
+	// Behind those: a handler that calls every error permanent does not mean them.
+	case isPermanent(err):
+		f.giveUp = giveUpPermanent
 	case errors.Is(err, context.DeadlineExceeded):
 		f.outcome = "timed_out"
 		f.message = fmt.Sprintf("The handler took longer than %s.", timeout)
-	case kind == postgres.KindConflict, kind == postgres.KindUnavailable:
-		f.outcome = "interrupted"
 	}
 	return f
 }

@@ -46,9 +46,9 @@ type due struct {
 	handlers, types  []string
 }
 
-// jobs puts the deliveries of each handler into jobs, in order. Organisations that publish much have jobs of their own, so
-// that nobody waits for them.
-func (d due) jobs() []river.InsertManyParams {
+// jobs puts the deliveries of each handler into jobs, in order. Organisations that publish much, or whose handlers have all
+// the places they get, have jobs of their own, so that nobody waits for them.
+func (d due) jobs(busy func(eventType string, org uuid.UUID) bool) []river.InsertManyParams {
 	type lot struct {
 		handler, queue string
 		org            uuid.UUID // nil for those of organisations that publish little
@@ -60,7 +60,7 @@ func (d due) jobs() []river.InsertManyParams {
 	lots := map[lot][]deliveryRef{}
 	for i, handler := range d.handlers {
 		l := lot{handler: handler, queue: queueOf(d.types[i])}
-		if perOrg[lot{handler, "", d.orgIDs[i]}] >= stormSize {
+		if perOrg[lot{handler, "", d.orgIDs[i]}] >= stormSize || busy(d.types[i], d.orgIDs[i]) {
 			l.org = d.orgIDs[i]
 		}
 		lots[l] = append(lots[l], deliveryRef{d.orgIDs[i], d.eventIDs[i]})
@@ -117,6 +117,9 @@ func split(ctx context.Context, tx *postgres.Tx, job *river.Job[deliveryArgs], r
 // longer than all the rest. Where the job is not running any more, because River gave it to somebody else, the deliveries'
 // own state is what counts, and whoever has the job will find them done.
 func completeJob(ctx context.Context, tx *postgres.Tx, job *river.Job[deliveryArgs]) error {
+	if job == nil { // see RunDue
+		return nil
+	}
 	_, err := tx.Exec(ctx, `UPDATE river.river_job SET state = 'completed', finalized_at = now() WHERE id = $1 AND state = 'running'`, job.ID)
 	if err != nil {
 		return fmt.Errorf("complete the job: %w", err)

@@ -79,7 +79,7 @@ func (b *Bus) sweep(ctx context.Context, db *postgres.DB, client *river.Client[p
 			return fmt.Errorf("find overdue deliveries: %w", err)
 		}
 		found = len(due.eventIDs)
-		return insertJobs(ctx, tx, client, due.jobs())
+		return insertJobs(ctx, tx, client, due.jobs(b.slots.busy))
 	})
 	return found, err
 }

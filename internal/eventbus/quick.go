@@ -17,7 +17,7 @@ var errNotTaken = errors.New("the delivery could not be taken")
 // It returns errNotTaken for a delivery that is somebody else's or that waits for something.
 func (w *deliveryWorker) workQuickly(work context.Context, job *river.Job[deliveryArgs], r *registration) error {
 	ref := job.Args.Deliveries[0]
-	release, ok := w.slots.take(r.eventType.Name, ref.OrgID)
+	release, ok := w.bus.slots.take(r.eventType.Name, ref.OrgID)
 	if !ok {
 		return noSlot()
 	}

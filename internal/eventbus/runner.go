@@ -125,7 +125,7 @@ func (b *Bus) queues() map[string]bool {
 
 func (b *Bus) newClient(db *postgres.DB) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &deliveryWorker{bus: b, db: db, slots: newSlots(b.config.Concurrency)}); err != nil {
+	if err := river.AddWorkerSafely(workers, &deliveryWorker{bus: b, db: db}); err != nil {
 		return nil, err
 	}
 	if err := river.AddWorkerSafely(workers, &partitionWorker{bus: b, db: db}); err != nil {

@@ -25,6 +25,13 @@ func newSlots(places int) *slots {
 	return &slots{perOrg: max(1, places-max(1, places/5)), taken: map[slot]int{}}
 }
 
+// busy says whether the organisation has its share.
+func (s *slots) busy(eventType string, org uuid.UUID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken[slot{eventType, org}] >= s.perOrg
+}
+
 // take takes a place, which release gives back; or says that the organisation has its share already.
 func (s *slots) take(eventType string, org uuid.UUID) (release func(), ok bool) {
 	key := slot{eventType, org}

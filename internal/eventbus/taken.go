@@ -21,13 +21,32 @@ type ending struct {
 	now          standing
 }
 
+func columns(refs []deliveryRef) (orgs, events []uuid.UUID) {
+	for _, ref := range refs {
+		orgs, events = append(orgs, ref.OrgID), append(events, ref.EventID)
+	}
+	return orgs, events
+}
+
+// skipDisabled skips those of the handler's deliveries that were never attempted where it is disabled meanwhile, and
+// returns their events.
+func skipDisabled(ctx context.Context, tx *postgres.Tx, handler string, refs ...deliveryRef) (map[uuid.UUID]bool, error) {
+	orgs, events := columns(refs)
+	var ids []uuid.UUID
+	if err := tx.QueryRow(ctx, `SELECT app.skip_disabled($1, $2, $3)`, orgs, events, handler).Scan(&ids); err != nil {
+		return nil, fmt.Errorf("skip deliveries: %w", err)
+	}
+	skipped := map[uuid.UUID]bool{}
+	for _, id := range ids {
+		skipped[id] = true
+	}
+	return skipped, nil
+}
+
 // takeAttempts takes those of the handler's deliveries that wait for their first attempt, for as long as the transaction
 // lasts.
 func takeAttempts(ctx context.Context, tx *postgres.Tx, handler string, refs ...deliveryRef) ([]attempt, error) {
-	orgs, events := make([]uuid.UUID, len(refs)), make([]uuid.UUID, len(refs))
-	for i, ref := range refs {
-		orgs[i], events[i] = ref.OrgID, ref.EventID
-	}
+	orgs, events := columns(refs)
 	rows, err := tx.Query(ctx, `
 		SELECT org_id, event_id, delivery_id, event_type, schema_version, payload, metadata, published_at, created_by,
 			correlation_id, depth

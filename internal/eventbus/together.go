@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 
 	"github.com/intime-solutions/intime/internal/platform/postgres"
@@ -29,6 +30,13 @@ var errIgnoresContext = errors.New("a handler ignores its context")
 // workTogether makes the first attempts at a job's deliveries in one transaction. What a handler did that failed is undone
 // by itself; one that takes too long undoes everything, and the deliveries get jobs of their own.
 func (w *deliveryWorker) workTogether(work context.Context, job *river.Job[deliveryArgs], r *registration) error {
+	if org, one := oneOrganization(job.Args.Deliveries); one {
+		release, ok := w.bus.slots.take(r.eventType.Name, org)
+		if !ok {
+			return noSlot()
+		}
+		defer release()
+	}
 	ctx, cancel := context.WithTimeout(work, togetherLimit)
 	defer cancel()
 	n := &neighbours{worker: w, job: job, handler: r}
@@ -72,6 +80,7 @@ type neighbours struct {
 	handler *registration
 	began   time.Time
 	ended   []ending
+	skipped map[uuid.UUID]bool
 }
 
 // run takes the deliveries, runs the handler for each on behalf of its event's publisher, and ends deliveries and job. What
@@ -81,6 +90,11 @@ func (n *neighbours) run(ctx context.Context, tx *postgres.Tx) error {
 	taken, err := takeAttempts(ctx, tx, n.handler.name, n.job.Args.Deliveries...)
 	if err != nil {
 		return err
+	}
+	if len(taken) < len(n.job.Args.Deliveries) {
+		if n.skipped, err = skipDisabled(ctx, tx, n.handler.name, n.job.Args.Deliveries...); err != nil {
+			return err
+		}
 	}
 	slices.SortStableFunc(taken, func(a, b attempt) int { return cmp.Compare(a.onBehalfOf(), b.onBehalfOf()) })
 	for same := range chunkBy(taken, attempt.onBehalfOf) {
@@ -134,7 +148,7 @@ func (n *neighbours) finish(ctx context.Context, tx *postgres.Tx) error {
 		}
 		settled[e.ref()] = e.now.NextAttemptAt == nil
 	}
-	left := slices.DeleteFunc(slices.Clone(n.job.Args.Deliveries), func(ref deliveryRef) bool { return settled[ref] })
+	left := slices.DeleteFunc(slices.Clone(n.job.Args.Deliveries), func(ref deliveryRef) bool { return settled[ref] || n.skipped[ref.EventID] })
 	return split(ctx, tx, n.job, left)
 }
 
@@ -144,6 +158,10 @@ func (n *neighbours) logFailures(ctx context.Context) {
 			n.worker.logFailed(ctx, n.handler, e.attempt, e.failure, value(e.now.Status), e.cause)
 		}
 	}
+}
+
+func oneOrganization(refs []deliveryRef) (uuid.UUID, bool) {
+	return refs[0].OrgID, !slices.ContainsFunc(refs, func(ref deliveryRef) bool { return ref.OrgID != refs[0].OrgID })
 }
 
 // chunkBy yields the runs of neighbouring elements that have the same key.

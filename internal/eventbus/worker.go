@@ -24,9 +24,8 @@ const booksTimeout = 15 * time.Second
 type deliveryWorker struct {
 	river.WorkerDefaults[deliveryArgs]
 
-	bus   *Bus
-	db    *postgres.DB
-	slots *slots
+	bus *Bus
+	db  *postgres.DB
 }
 
 // Timeout is River's own; the handler's is shorter, so that there is time to write down how it ended.

@@ -15,13 +15,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	eventv1 "github.com/intime-solutions/intime/gen/go/intime/event/v1"
 	jobv1 "github.com/intime-solutions/intime/gen/go/intime/job/v1"
-	"github.com/intime-solutions/intime/internal/app"
 	"github.com/intime-solutions/intime/internal/apptest"
+	"github.com/intime-solutions/intime/internal/eventbus/eventbustest"
+	"github.com/intime-solutions/intime/internal/job"
 )
-
-const processed = eventv1.EventStatus_EVENT_STATUS_PROCESSED
 
 // addCandidate adds somebody who suits the jobs of these tests, but for what the SQL sets.
 func addCandidate(t *testing.T, admin *pgx.Conn, name, set string) {
@@ -36,19 +34,21 @@ func addCandidate(t *testing.T, admin *pgx.Conn, name, set string) {
 }
 
 // told are the people who were told of the job, once its event was handled.
-func told(t *testing.T, env *apptest.Env, admin *pgx.Conn, job *jobv1.Job) []string {
+func told(t *testing.T, kit *eventbustest.Kit, created *jobv1.Job) []string {
 	t.Helper()
-	env.As(t, "admin").Await(t, eventOf(t, admin, job), processed)
-	return apptest.All[string](t, admin, `
-		SELECT replace(recipient, '@match.example', '') FROM outgoing_mails m
-		JOIN event_deliveries d ON m.dedup_key LIKE d.id || '/%'
-		WHERE d.event_id = $1 ORDER BY m.recipient COLLATE "C"`, eventOf(t, admin, job))
+	kit.RunDue(t)
+	d := kit.Delivery(t, published(t, kit.Admin, created).ID, "notify_matching_candidates")
+	require.Equal(t, "succeeded", d.Status, d.ErrorMessage)
+	return apptest.All[string](t, kit.Admin, `
+		SELECT replace(recipient, '@match.example', '') FROM outgoing_mails
+		WHERE dedup_key LIKE $1::uuid || '/%' ORDER BY recipient COLLATE "C"`, d.ID)
 }
 
 func TestNotifyMatchingCandidates(t *testing.T) {
 	t.Parallel()
-	env := apptest.New(t, apptest.Options{Work: true})
-	admin, rita := env.Admin(t), env.As(t, "recruiter")
+	env := apptest.New(t, apptest.Options{})
+	kit := eventbustest.New(t, env.AdminURL, job.RegisterHandlers)
+	admin, rita := kit.Admin, env.As(t, "recruiter")
 	apptest.Exec(t, admin, `DELETE FROM user_roles WHERE role_name = 'candidate'`)
 	apptest.Exec(t, admin, `UPDATE user_profiles SET candidate_status = NULL`)
 	suits := []string{}
@@ -75,12 +75,12 @@ func TestNotifyMatchingCandidates(t *testing.T) {
 		return func(r *jobv1.CreateJobRequest) { r.ExperienceYearsMin, r.ExperienceYearsMax = least, most }
 	}
 
-	require.Equal(t, suits, told(t, env, admin, create(t, rita, wanted, between(new(int32(3)), new(int32(6))))))
-	require.Equal(t, sorted(suits, "toomuch"), told(t, env, admin, create(t, rita, wanted, between(new(int32(3)), nil))))
-	require.Equal(t, sorted(suits, "toolittle", "unknown"), told(t, env, admin, create(t, rita, wanted, between(nil, new(int32(6))))))
-	require.Equal(t, sorted(suits, "toolittle", "toomuch", "unknown"), told(t, env, admin, create(t, rita, wanted)))
-	require.Equal(t, []string{"atleast"}, told(t, env, admin, create(t, rita, wanted, between(new(int32(3)), new(int32(3))))))
-	require.Empty(t, told(t, env, admin, create(t, rita, func(r *jobv1.CreateJobRequest) { r.RequiredSkills = []string{"Fortran"} })))
+	require.Equal(t, suits, told(t, kit, create(t, rita, wanted, between(new(int32(3)), new(int32(6))))))
+	require.Equal(t, sorted(suits, "toomuch"), told(t, kit, create(t, rita, wanted, between(new(int32(3)), nil))))
+	require.Equal(t, sorted(suits, "toolittle", "unknown"), told(t, kit, create(t, rita, wanted, between(nil, new(int32(6))))))
+	require.Equal(t, sorted(suits, "toolittle", "toomuch", "unknown"), told(t, kit, create(t, rita, wanted)))
+	require.Equal(t, []string{"atleast"}, told(t, kit, create(t, rita, wanted, between(new(int32(3)), new(int32(3))))))
+	require.Empty(t, told(t, kit, create(t, rita, func(r *jobv1.CreateJobRequest) { r.RequiredSkills = []string{"Fortran"} })))
 }
 
 func sorted(names []string, more ...string) []string {
@@ -91,32 +91,29 @@ func sorted(names []string, more ...string) []string {
 
 func TestNotifyMatchingCandidates_Twice(t *testing.T) {
 	t.Parallel()
-	env := apptest.New(t, apptest.Options{Work: true})
-	admin := env.Admin(t)
-	job := create(t, env.As(t, "recruiter"))
-	first := told(t, env, admin, job)
+	env := apptest.New(t, apptest.Options{})
+	kit := eventbustest.New(t, env.AdminURL, job.RegisterHandlers)
+	created := create(t, env.As(t, "recruiter"))
+	first := told(t, kit, created)
 	require.NotEmpty(t, first)
-	id := eventOf(t, admin, job)
-	addCandidate(t, admin, "late", "")
-	apptest.Redeliver(t, admin, id)
-	apptest.Eventually(t, func() bool {
-		return apptest.One[int64](t, admin, `SELECT count(*) FROM event_attempt_history WHERE event_id = $1`, id) == 2
-	}, "the delivery did not run again")
-	require.Equal(t, sorted(first, "late"), told(t, env, admin, job), "each is told once")
+	addCandidate(t, kit.Admin, "late", "")
+	apptest.Redeliver(t, kit.Admin, published(t, kit.Admin, created).ID.String())
+	require.Len(t, kit.RunDue(t), 1, "the delivery runs again")
+	require.Equal(t, sorted(first, "late"), told(t, kit, created), "each is told once")
 }
 
 func TestNotifyMatchingCandidates_JobDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	env := apptest.New(t, apptest.Options{})
-	admin, rita := env.Admin(t), env.As(t, "recruiter")
+	kit := eventbustest.New(t, env.AdminURL, job.RegisterHandlers)
+	admin, rita := kit.Admin, env.As(t, "recruiter")
 	deleted, changed := create(t, rita), create(t, rita)
 	_, err := rita.Jobs.DeleteJob(t.Context(), &jobv1.DeleteJobRequest{Id: deleted.GetId(), Version: 1})
 	require.NoError(t, err)
 	_, err = rita.Jobs.UpdateJob(t.Context(), &jobv1.UpdateJobRequest{Id: changed.GetId(), Version: 1, Title: new("Renamed")})
 	require.NoError(t, err)
-	env.Also(t, func(c *app.Config) { c.Serve, c.Work = false, true })
-	require.Empty(t, told(t, env, admin, deleted))
-	require.NotEmpty(t, told(t, env, admin, changed))
+	require.Empty(t, told(t, kit, deleted))
+	require.NotEmpty(t, told(t, kit, changed))
 	require.Equal(t, []string{"New job for you: Renamed"}, apptest.All[string](t, admin, `SELECT DISTINCT subject FROM outgoing_mails`))
 }
 

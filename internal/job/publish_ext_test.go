@@ -5,17 +5,19 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	jobv1 "github.com/intime-solutions/intime/gen/go/intime/job/v1"
 	"github.com/intime-solutions/intime/internal/apptest"
+	"github.com/intime-solutions/intime/internal/eventbus/eventbustest"
 )
 
-func eventOf(t *testing.T, admin *pgx.Conn, job *jobv1.Job) string {
+// published returns the event that says that the job was created.
+func published(t *testing.T, in eventbustest.Querier, job *jobv1.Job) eventbustest.Published[*jobv1.JobCreated] {
 	t.Helper()
-	return apptest.One[string](t, admin,
-		`SELECT id::text FROM events WHERE type = 'job.created' AND payload ->> 'jobId' = $1`, job.GetId())
+	return eventbustest.RequirePublished(t, in, func(p eventbustest.Published[*jobv1.JobCreated]) bool {
+		return p.Event.GetJobId() == job.GetId()
+	})
 }
 
 func TestJobService_CreateJob_Publishes(t *testing.T) {
@@ -25,17 +27,18 @@ func TestJobService_CreateJob_Publishes(t *testing.T) {
 	created := create(t, rita, func(r *jobv1.CreateJobRequest) {
 		r.RequiredSkills, r.ExperienceYearsMin = []string{"Go", "SQL"}, new(int32(3))
 	})
-	event := env.As(t, "admin").Event(t, eventOf(t, admin, created))
+	stored := published(t, admin, created)
+	event := env.As(t, "admin").Event(t, stored.ID.String())
 
 	require.Equal(t, map[string]any{
 		"jobId": created.GetId(), "title": "Backend developer", "requiredSkills": []any{"Go", "SQL"}, "experienceYearsMin": 3.0,
 	}, event.GetPayload().AsMap())
-	require.Equal(t, idOf(t, "recruiter"), event.GetCreatedBy())
+	require.Equal(t, idOf(t, "recruiter"), stored.CreatedBy.String())
 	require.Equal(t, "Rita Recruiter", event.GetCreatedByName())
-	require.Equal(t, "api", event.GetSource())
-	require.Equal(t, event.GetId(), event.GetCorrelationId())
-	require.Empty(t, event.GetCausationId())
-	require.Zero(t, event.GetDepth())
+	require.Equal(t, "api", stored.Source)
+	require.Equal(t, stored.ID, stored.CorrelationID)
+	require.Nil(t, stored.CausationID)
+	require.Zero(t, stored.Depth)
 	require.Equal(t, "/intime.job.v1.JobService/CreateJob", event.GetMetadata().AsMap()["procedure"])
 	require.Equal(t,
 		apptest.One[string](t, admin, `SELECT xmin::text FROM jobs WHERE id = $1`, created.GetId()),
@@ -80,6 +83,8 @@ func TestJobService_CreateJob_BothOrNeither(t *testing.T) {
 		_, err := env.As(t, "recruiter").Jobs.CreateJob(t.Context(),
 			newRequest(func(r *jobv1.CreateJobRequest) { r.ClientId = uuid.NewString() }))
 		require.Error(t, err)
-		require.Zero(t, apptest.One[int64](t, env.Admin(t), `SELECT (SELECT count(*) FROM jobs) + (SELECT count(*) FROM events)`))
+		admin := env.Admin(t)
+		require.Zero(t, apptest.One[int64](t, admin, `SELECT count(*) FROM jobs`))
+		eventbustest.RequireNotPublished[*jobv1.JobCreated](t, admin)
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	systemv1 "github.com/intime-solutions/intime/gen/go/intime/system/v1"
 	"github.com/intime-solutions/intime/internal/eventbus"
+	"github.com/intime-solutions/intime/internal/platform/apierr"
 	"github.com/intime-solutions/intime/internal/platform/postgres"
 )
 
@@ -60,12 +61,7 @@ func act(ctx context.Context, tx *postgres.Tx, bus *eventbus.Bus, d eventbus.Del
 	case systemv1.ProbeAction_PROBE_ACTION_PANIC:
 		panic("the probe panicked on purpose")
 	case systemv1.ProbeAction_PROBE_ACTION_SLEEP:
-		select {
-		case <-time.After(wait):
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return sleep(ctx, wait)
 	case systemv1.ProbeAction_PROBE_ACTION_HANG:
 		<-time.After(wait)
 		return nil
@@ -73,11 +69,31 @@ func act(ctx context.Context, tx *postgres.Tx, bus *eventbus.Bus, d eventbus.Del
 		for i := range d.Event.GetCount() {
 			event := &systemv1.SystemProbed{Seq: d.Event.GetSeq(), Index: i}
 			if _, err := bus.Publish(ctx, tx, event, eventbus.PublishOptions{}); err != nil {
-				return eventbus.Permanent(err)
+				return permanentWhereRefused(err)
 			}
 		}
-		return nil
+		return sleep(ctx, wait)
 	default:
 		return eventbus.Permanent(fmt.Errorf("unknown action %s", d.Event.GetAction()))
+	}
+}
+
+// permanentWhereRefused gives up where the event broke rules. What the database could not do is tried again.
+func permanentWhereRefused(err error) error {
+	if _, refused := errors.AsType[*apierr.Error](err); refused {
+		return eventbus.Permanent(err)
+	}
+	return err
+}
+
+func sleep(ctx context.Context, wait time.Duration) error {
+	if wait == 0 {
+		return nil
+	}
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

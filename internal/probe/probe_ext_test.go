@@ -28,8 +28,8 @@ func TestProbe(t *testing.T) {
 		require.NoError(t, err)
 		return published.GetId()
 	}
-	for seq, action := range []string{"PROBE_ACTION_OK", "PROBE_ACTION_SLEEP", "PROBE_ACTION_HANG"} {
-		id := publish(map[string]any{"action": action, "sleepMs": 300, "seq": seq})
+	for seq, action := range []string{"PROBE_ACTION_OK", "PROBE_ACTION_SLEEP", "PROBE_ACTION_HANG", "PROBE_ACTION_EMIT"} {
+		id := publish(map[string]any{"action": action, "sleepMs": 300, "seq": seq, "count": seq})
 		event := ana.Await(t, id, eventv1.EventStatus_EVENT_STATUS_PROCESSED)
 		require.Equal(t, int64(seq), <-started, "%s", action)
 		attempt := event.GetDeliveries()[0].GetAttempts()[0]

@@ -50,6 +50,10 @@ type DB struct {
 	config Config
 }
 
+// cancelDelay is how long a query that was cancelled has to end before its connection is given up: a server that cannot be
+// reached answers nothing. It is well within the second that a call may outlive its deadline by.
+const cancelDelay = 500 * time.Millisecond
+
 // Open makes a pool and connects once, so that a wrong address or password is noticed now.
 func Open(ctx context.Context, config Config) (*DB, error) {
 	config = config.WithDefaults()
@@ -63,7 +67,7 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	poolConfig.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	// A call that is cancelled cancels its query; without this the query would run on until its own timeout.
 	poolConfig.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: time.Second}
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelDelay}
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, poolConfig)
 	if err != nil {

@@ -44,7 +44,8 @@ func KindOf(err error) (kind Kind, constraint string) {
 		return KindTimeout, ""
 	case errors.Is(err, context.Canceled):
 		return KindCanceled, ""
-	case errors.As(err, &connectErr), errors.As(err, &netErr), pgconn.SafeToRetry(err), isBrokenConnection(err):
+	case errors.As(err, &connectErr), errors.As(err, &netErr), pgconn.SafeToRetry(err), isBrokenConnection(err),
+		errors.Is(err, ErrConnectionLost):
 		return KindUnavailable, ""
 	}
 	return KindOther, ""

@@ -11,6 +11,29 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
+// ErrConnectionLost is in the error of a transaction whose connection to the database broke while it ran.
+var ErrConnectionLost = errors.New("the connection to the database was lost")
+
+// Interrupted says whether the database is why a transaction failed, and not what was done in it: a deadlock, a lock not to
+// be had, a server that went away. Another server that cannot be reached is no such thing, although its error looks alike.
+func Interrupted(err error) bool {
+	kind, _ := KindOf(err)
+	if kind != KindUnavailable {
+		return kind == KindConflict
+	}
+	_, answered := errors.AsType[*pgconn.PgError](err)
+	_, unreachable := errors.AsType[*pgconn.ConnectError](err)
+	return answered || unreachable || errors.Is(err, ErrConnectionLost)
+}
+
+// blame adds that the connection is gone to an error, where it is.
+func (tx *Tx) blame(err error) error {
+	if tx.conn.IsClosed() {
+		return fmt.Errorf("%w: %w", ErrConnectionLost, err)
+	}
+	return err
+}
+
 // isBrokenConnection recognises what is left of a connection whose server went away.
 func isBrokenConnection(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||

@@ -78,10 +78,10 @@ func (db *DB) run(ctx context.Context, fn func(context.Context, *Tx) error, with
 	// A panic must not leave the transaction open; it goes on to whoever recovers.
 	defer tx.rollback(ctx)
 	if err := fn(ctx, tx); err != nil {
-		return ended(ctx, err)
+		return tx.blame(ended(ctx, err))
 	}
 	if err := tx.commit(ctx); err != nil {
-		return fmt.Errorf("commit: %w", ended(ctx, err))
+		return fmt.Errorf("commit: %w", tx.blame(ended(ctx, err)))
 	}
 	for _, f := range tx.afterCommit {
 		f()

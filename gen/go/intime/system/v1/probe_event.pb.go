@@ -41,7 +41,7 @@ const (
 	ProbeAction_PROBE_ACTION_PANIC ProbeAction = 4
 	// Sleep for `sleep_ms`, or until cancelled, then succeed.
 	ProbeAction_PROBE_ACTION_SLEEP ProbeAction = 5
-	// Publish `count` events of type system.probed, then succeed.
+	// Publish `count` events of type system.probed, sleep for `sleep_ms`, or until cancelled, then succeed.
 	ProbeAction_PROBE_ACTION_EMIT ProbeAction = 6
 	// Ignore cancellation for `sleep_ms`, then succeed.
 	ProbeAction_PROBE_ACTION_HANG ProbeAction = 7
@@ -110,7 +110,8 @@ type SystemProbe struct {
 	Action ProbeAction `protobuf:"varint,1,opt,name=action,proto3,enum=intime.system.v1.ProbeAction" json:"action,omitempty"`
 	// How many failures (PROBE_ACTION_FAIL_N) or how many further events (PROBE_ACTION_EMIT).
 	Count int32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
-	// How long PROBE_ACTION_SLEEP sleeps or PROBE_ACTION_HANG ignores its context, in milliseconds.
+	// How long PROBE_ACTION_SLEEP sleeps, PROBE_ACTION_HANG ignores its context or PROBE_ACTION_EMIT sleeps once it has
+	// published, in milliseconds.
 	SleepMs int32 `protobuf:"varint,3,opt,name=sleep_ms,json=sleepMs,proto3" json:"sleep_ms,omitempty"`
 	// A number of the publisher's own, for telling probes apart.
 	Seq int64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`

@@ -38,7 +38,8 @@ export type SystemProbe = Message<"intime.system.v1.SystemProbe"> & {
   count: number;
 
   /**
-   * How long PROBE_ACTION_SLEEP sleeps or PROBE_ACTION_HANG ignores its context, in milliseconds.
+   * How long PROBE_ACTION_SLEEP sleeps, PROBE_ACTION_HANG ignores its context or PROBE_ACTION_EMIT sleeps once it has
+   * published, in milliseconds.
    *
    * @generated from field: int32 sleep_ms = 3;
    */
@@ -143,7 +144,7 @@ export enum ProbeAction {
   SLEEP = 5,
 
   /**
-   * Publish `count` events of type system.probed, then succeed.
+   * Publish `count` events of type system.probed, sleep for `sleep_ms`, or until cancelled, then succeed.
    *
    * @generated from enum value: PROBE_ACTION_EMIT = 6;
    */
