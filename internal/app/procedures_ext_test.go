@@ -61,11 +61,11 @@ func describe(service protoreflect.ServiceDescriptor, method protoreflect.Method
 	return p
 }
 
-// things are what the requests are about: a job, an event and a client of one organisation.
-type things struct{ job, event, client string }
+// things are what the requests are about: a job, an event, a client and somebody who placed candidates, of one organisation.
+type things struct{ job, event, client, recruiter string }
 
 func missing() things {
-	return things{job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString()}
+	return things{job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString(), recruiter: uuid.NewString()}
 }
 
 // request is a call that is right in every way.
@@ -86,6 +86,7 @@ func requests(of things) map[string]request {
 		"/intime.session.v1.SessionService/RefreshSession":     {},
 		"/intime.session.v1.SessionService/SignOut":            {},
 		"/intime.user.v1.UserService/GetMe":                    {},
+		"/intime.candidate.v1.CandidateService/ListPodMetrics": {ids: map[string]string{"recruiter_id": of.recruiter}},
 		"/intime.job.v1.JobService/CreateJob":                  {body: job, ids: map[string]string{"client_id": of.client}},
 		"/intime.job.v1.JobService/GetJob":                     {body: map[string]any{"id": of.job}, ids: map[string]string{"id": of.job}},
 		"/intime.job.v1.JobService/ListJobs":                   {ids: map[string]string{"client_id": of.client}},
@@ -172,6 +173,9 @@ func newThings(t *testing.T, admin *pgx.Conn, person string) things {
 		INSERT INTO jobs (org_id, title, description, required_skills, location, created_by, client_id)
 		VALUES ($1, 'Tester', 'Walks every procedure.', '{Go}', 'Lisbon', $2, $3) RETURNING id::text`,
 		p.Organization.ID(), p.ID(), of.client)
+	of.recruiter = p.ID().String()
+	apptest.Exec(t, admin, `INSERT INTO pod_metrics (org_id, month, recruiter_id) VALUES ($1, '2026-01-01', $2) ON CONFLICT DO NOTHING`,
+		p.Organization.ID(), p.ID())
 	of.event = apptest.One[string](t, admin, `
 		INSERT INTO events (org_id, type, payload, created_by, source, correlation_id, status)
 		VALUES ($1, 'system.probe', '{"action":"PROBE_ACTION_OK"}', $2, 'api', gen_random_uuid(), 'dead_letter')

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/intime-solutions/intime/gen/go/intime/candidate/v1/candidatev1connect"
 	errorv1 "github.com/intime-solutions/intime/gen/go/intime/error/v1"
 	"github.com/intime-solutions/intime/gen/go/intime/event/v1/eventv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/job/v1/jobv1connect"
@@ -23,11 +24,12 @@ import (
 
 // Clients are the typed clients of one person.
 type Clients struct {
-	Events   eventv1connect.EventServiceClient
-	Handlers eventv1connect.EventHandlerServiceClient
-	Jobs     jobv1connect.JobServiceClient
-	Sessions sessionv1connect.SessionServiceClient
-	Users    userv1connect.UserServiceClient
+	Candidates candidatev1connect.CandidateServiceClient
+	Events     eventv1connect.EventServiceClient
+	Handlers   eventv1connect.EventHandlerServiceClient
+	Jobs       jobv1connect.JobServiceClient
+	Sessions   sessionv1connect.SessionServiceClient
+	Users      userv1connect.UserServiceClient
 }
 
 // As returns the clients of a demo person, by address or role; of nobody in particular for an empty one.
@@ -44,11 +46,12 @@ func (e *Env) As(t *testing.T, person string) Clients {
 func (e *Env) WithToken(token string) Clients {
 	client := &http.Client{Transport: bearer{token: token, transport: e.transport}}
 	return Clients{
-		Events:   eventv1connect.NewEventServiceClient(client, e.URL),
-		Handlers: eventv1connect.NewEventHandlerServiceClient(client, e.URL),
-		Jobs:     jobv1connect.NewJobServiceClient(client, e.URL),
-		Sessions: sessionv1connect.NewSessionServiceClient(client, e.URL),
-		Users:    userv1connect.NewUserServiceClient(client, e.URL),
+		Candidates: candidatev1connect.NewCandidateServiceClient(client, e.URL),
+		Events:     eventv1connect.NewEventServiceClient(client, e.URL),
+		Handlers:   eventv1connect.NewEventHandlerServiceClient(client, e.URL),
+		Jobs:       jobv1connect.NewJobServiceClient(client, e.URL),
+		Sessions:   sessionv1connect.NewSessionServiceClient(client, e.URL),
+		Users:      userv1connect.NewUserServiceClient(client, e.URL),
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 // ReasonNotFound is the reason for a user whom the caller cannot see, or who does not exist.
 const ReasonNotFound = "USER_NOT_FOUND"
 
+var errNotFound = apierr.NotFound(ReasonNotFound, "user")
+
 type profile struct {
 	ID        uuid.UUID
 	OrgID     uuid.UUID
@@ -44,7 +46,7 @@ func findProfile(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (*profile, 
 	}
 	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[profile])
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, apierr.NotFound(ReasonNotFound, "user")
+		return nil, errNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find profile: %w", err)

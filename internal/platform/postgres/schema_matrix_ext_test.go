@@ -20,13 +20,15 @@ const matrix = `
 audit_logs             S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   ----
 event_attempts         S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SI--
 event_deliveries       S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SIU-
-event_idempotency_keys SI--        SI--  SI--      SI--        ----    ----       ----    ----     ----      SI--   SI--    SI--   ----
+event_idempotency_keys SI--        SI--  SI--      SI--        SI--    SI--       SI--    SI--     SI--      SI--   SI--    SI--   ----
 event_outbox           ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   ----    ----   S-UD
 event_subscriptions    S-U-        S-U-  ----      ----        ----    ----       ----    ----     ----      ----   ----    S-U-   S-U-
 events                 SI--        SI--  -i--      -i--        ----    ----       ----    ----     ----      -i--   -i--    SI--   S-U-
 jobs                   SIU-        SIU-  SIU-      SIU-        ----    S---       ----    S---     S---      siu-   SIU-    SIU-   ----
 organizations          S---        S---  S---      S---        S---    S---       S---    S---     S---      S---   S---    S---   S---
 outgoing_mails         ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   -I--    -I--   S-U-
+placements             SI--        SI--  SI--      SI--        S---    S---       ----    ----     ----      ----   SI--    S---   ----
+pod_metrics            S---        S---  S---      S---        S---    S---       ----    ----     ----      ----   S---    S---   ----
 user_profiles          S---        S---  s---      s---        s---    S---       s---    s---     s---      s---   s---    S---   ----
 user_roles             S---        S---  s---      s---        s---    S---       s---    s---     s---      s---   s---    S---   ----
 `
@@ -113,9 +115,14 @@ func TestSchema_Columns(t *testing.T) {
 		"authenticated INSERT events: causation_id, correlation_id, created_by, depth, id, metadata, org_id, payload, " +
 			"schema_version, source, type",
 		"authenticated INSERT outgoing_mails: dedup_key, html_body, org_id, recipient, recipient_name, subject, text_body",
+		"authenticated INSERT placements: candidate_id, id, job_id, org_id, placed_by, previous_status",
 		"authenticated UPDATE event_subscriptions: auto_disabled_at, disabled_at, disabled_by, disabled_reason, " +
 			"failing_events, is_active",
+		"intime_bookkeeper INSERT user_roles: granted_by, org_id, role_name, user_id",
 		"intime_bookkeeper UPDATE events: error_message, metadata, processed_at, retry_count, status",
+		"intime_bookkeeper UPDATE pod_metrics: bench_placements_count, last_placed_at, placements_count, updated_at",
+		"intime_bookkeeper UPDATE user_profiles: candidate_ready_for_placement, candidate_skills, candidate_status, updated_at, version",
+		"intime_bookkeeper UPDATE user_roles: expires_at",
 		"intime_worker UPDATE events: error_message, processed_at, retry_count, status",
 		"intime_worker UPDATE outgoing_mails: attempt_count, error_message, next_attempt_at, sent_at, status",
 	}, column[string](t, w.Admin, `

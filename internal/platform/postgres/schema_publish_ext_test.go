@@ -14,6 +14,9 @@ import (
 
 // executable is who may call which function; who is not named may not.
 var executable = map[string][]string{
+	"app.create_candidate_profile(uuid)":                        {"authenticated"},
+	"app.event_recipients(uuid,text)":                           {"authenticated"},
+	"app.update_pod_metrics(uuid)":                              {"authenticated"},
 	"app.event_digest(text,jsonb)":                              {"authenticated"},
 	"app.has_permission(text)":                                  {"authenticated"},
 	"app.in_handler()":                                          {"authenticated"},
