@@ -61,11 +61,12 @@ func describe(service protoreflect.ServiceDescriptor, method protoreflect.Method
 	return p
 }
 
-// things are what the requests are about: a job, an event, a client and somebody who placed candidates, of one organisation.
-type things struct{ job, event, client, recruiter string }
+// things are what the requests are about: a job, an event, a client, a candidate and somebody who placed
+// candidates, of one organisation.
+type things struct{ job, event, client, recruiter, candidate string }
 
 func missing() things {
-	return things{job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString(), recruiter: uuid.NewString()}
+	return things{job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString(), recruiter: uuid.NewString(), candidate: uuid.NewString()}
 }
 
 // request is a call that is right in every way.
@@ -86,6 +87,23 @@ func requests(of things) map[string]request {
 		"/intime.session.v1.SessionService/RefreshSession":     {},
 		"/intime.session.v1.SessionService/SignOut":            {},
 		"/intime.user.v1.UserService/GetMe":                    {},
+		"/intime.candidate.v1.CandidateService/CreateCandidate": {
+			body: map[string]any{"email": uuid.NewString() + "@candidate.example", "full_name": "Walked Candidate"},
+		},
+		"/intime.candidate.v1.CandidateService/GetCandidate": {
+			body: map[string]any{"id": of.candidate}, ids: map[string]string{"id": of.candidate},
+		},
+		"/intime.candidate.v1.CandidateService/ListCandidates": {},
+		"/intime.candidate.v1.CandidateService/UpdateCandidate": {
+			body: map[string]any{"id": of.candidate, "version": "1", "full_name": "Renamed"}, ids: map[string]string{"id": of.candidate},
+		},
+		"/intime.candidate.v1.CandidateService/DeleteCandidate": {
+			body: map[string]any{"id": of.candidate, "version": "1"}, ids: map[string]string{"id": of.candidate},
+		},
+		"/intime.candidate.v1.CandidateService/PlaceCandidate": {
+			body: map[string]any{"id": of.candidate, "version": "1", "job_id": of.job},
+			ids:  map[string]string{"id": of.candidate, "job_id": of.job},
+		},
 		"/intime.candidate.v1.CandidateService/ListPodMetrics": {ids: map[string]string{"recruiter_id": of.recruiter}},
 		"/intime.job.v1.JobService/CreateJob":                  {body: job, ids: map[string]string{"client_id": of.client}},
 		"/intime.job.v1.JobService/GetJob":                     {body: map[string]any{"id": of.job}, ids: map[string]string{"id": of.job}},
@@ -173,6 +191,9 @@ func newThings(t *testing.T, admin *pgx.Conn, person string) things {
 		INSERT INTO jobs (org_id, title, description, required_skills, location, created_by, client_id)
 		VALUES ($1, 'Tester', 'Walks every procedure.', '{Go}', 'Lisbon', $2, $3) RETURNING id::text`,
 		p.Organization.ID(), p.ID(), of.client)
+	of.candidate = apptest.One[string](t, admin, `
+		INSERT INTO user_profiles (org_id, email, full_name, candidate_status)
+		VALUES ($1, $2, 'Cain Candidate', 'active') RETURNING id::text`, p.Organization.ID(), uuid.NewString()+"@candidate.example")
 	of.recruiter = p.ID().String()
 	apptest.Exec(t, admin, `INSERT INTO pod_metrics (org_id, month, recruiter_id) VALUES ($1, '2026-01-01', $2) ON CONFLICT DO NOTHING`,
 		p.Organization.ID(), p.ID())

@@ -29,7 +29,7 @@ organizations          S---        S---  S---      S---        S---    S---     
 outgoing_mails         ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   -I--    -I--   S-U-
 placements             SI--        SI--  SI--      SI--        S---    S---       ----    ----     ----      ----   SI--    S---   ----
 pod_metrics            S---        S---  S---      S---        S---    S---       ----    ----     ----      ----   S---    S---   ----
-user_profiles          S---        S---  s---      s---        s---    S---       s---    s---     s---      s---   s---    S---   ----
+user_profiles          SIU-        SIU-  siu-      s-u-        siu-    SIU-       s-u-    s-u-     s-u-      s-u-   siu-    SIU-   ----
 user_roles             S---        S---  s---      s---        s---    S---       s---    s---     s---      s---   s---    S---   ----
 `
 
@@ -116,8 +116,15 @@ func TestSchema_Columns(t *testing.T) {
 			"schema_version, source, type",
 		"authenticated INSERT outgoing_mails: dedup_key, html_body, org_id, recipient, recipient_name, subject, text_body",
 		"authenticated INSERT placements: candidate_id, id, job_id, org_id, placed_by, previous_status",
+		"authenticated INSERT user_profiles: avatar_url, candidate_experience_years, candidate_resume_url, candidate_skills, " +
+			"candidate_status, client_company_name, client_industry, client_tier, email, employee_department, employee_hire_date, " +
+			"employee_position, full_name, id, org_id, phone, student_course_progress, student_current_module, student_enrollment_date",
+		"authenticated INSERT user_roles: granted_by, id, org_id, role_name, user_id",
 		"authenticated UPDATE event_subscriptions: auto_disabled_at, disabled_at, disabled_by, disabled_reason, " +
 			"failing_events, is_active",
+		"authenticated UPDATE user_profiles: avatar_url, candidate_experience_years, candidate_ready_for_placement, " +
+			"candidate_resume_url, candidate_skills, candidate_status, deleted_at, full_name, is_active, onboarding_completed_at, phone, " +
+			"student_course_progress, student_current_module, student_enrollment_date, student_graduation_date, updated_at, version",
 		"intime_bookkeeper INSERT user_roles: granted_by, org_id, role_name, user_id",
 		"intime_bookkeeper UPDATE events: error_message, metadata, processed_at, retry_count, status",
 		"intime_bookkeeper UPDATE pod_metrics: bench_placements_count, last_placed_at, placements_count, updated_at",

@@ -14,6 +14,7 @@ import (
 
 // executable is who may call which function; who is not named may not.
 var executable = map[string][]string{
+	"app.role_standing(uuid)":                                   {"authenticated"},
 	"app.create_candidate_profile(uuid)":                        {"authenticated"},
 	"app.event_recipients(uuid,text)":                           {"authenticated"},
 	"app.update_pod_metrics(uuid)":                              {"authenticated"},

@@ -25,6 +25,906 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// CandidateSort is the order of a list.
+type CandidateSort int32
+
+const (
+	// Not said: newest first.
+	CandidateSort_CANDIDATE_SORT_UNSPECIFIED CandidateSort = 0
+	// Newest first.
+	CandidateSort_CANDIDATE_SORT_NEWEST CandidateSort = 1
+	// By full name.
+	CandidateSort_CANDIDATE_SORT_NAME CandidateSort = 2
+	// Most experience first.
+	CandidateSort_CANDIDATE_SORT_EXPERIENCE CandidateSort = 3
+)
+
+// Enum value maps for CandidateSort.
+var (
+	CandidateSort_name = map[int32]string{
+		0: "CANDIDATE_SORT_UNSPECIFIED",
+		1: "CANDIDATE_SORT_NEWEST",
+		2: "CANDIDATE_SORT_NAME",
+		3: "CANDIDATE_SORT_EXPERIENCE",
+	}
+	CandidateSort_value = map[string]int32{
+		"CANDIDATE_SORT_UNSPECIFIED": 0,
+		"CANDIDATE_SORT_NEWEST":      1,
+		"CANDIDATE_SORT_NAME":        2,
+		"CANDIDATE_SORT_EXPERIENCE":  3,
+	}
+)
+
+func (x CandidateSort) Enum() *CandidateSort {
+	p := new(CandidateSort)
+	*p = x
+	return p
+}
+
+func (x CandidateSort) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CandidateSort) Descriptor() protoreflect.EnumDescriptor {
+	return file_intime_candidate_v1_candidate_service_proto_enumTypes[0].Descriptor()
+}
+
+func (CandidateSort) Type() protoreflect.EnumType {
+	return &file_intime_candidate_v1_candidate_service_proto_enumTypes[0]
+}
+
+func (x CandidateSort) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CandidateSort.Descriptor instead.
+func (CandidateSort) EnumDescriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{0}
+}
+
+// Clearable names a field that may be empty.
+type UpdateCandidateRequest_Clearable int32
+
+const (
+	// Not a field.
+	UpdateCandidateRequest_CLEARABLE_UNSPECIFIED UpdateCandidateRequest_Clearable = 0
+	// The field phone.
+	UpdateCandidateRequest_CLEARABLE_PHONE UpdateCandidateRequest_Clearable = 1
+	// The field resume_url.
+	UpdateCandidateRequest_CLEARABLE_RESUME_URL UpdateCandidateRequest_Clearable = 2
+	// The field experience_years.
+	UpdateCandidateRequest_CLEARABLE_EXPERIENCE_YEARS UpdateCandidateRequest_Clearable = 3
+)
+
+// Enum value maps for UpdateCandidateRequest_Clearable.
+var (
+	UpdateCandidateRequest_Clearable_name = map[int32]string{
+		0: "CLEARABLE_UNSPECIFIED",
+		1: "CLEARABLE_PHONE",
+		2: "CLEARABLE_RESUME_URL",
+		3: "CLEARABLE_EXPERIENCE_YEARS",
+	}
+	UpdateCandidateRequest_Clearable_value = map[string]int32{
+		"CLEARABLE_UNSPECIFIED":      0,
+		"CLEARABLE_PHONE":            1,
+		"CLEARABLE_RESUME_URL":       2,
+		"CLEARABLE_EXPERIENCE_YEARS": 3,
+	}
+)
+
+func (x UpdateCandidateRequest_Clearable) Enum() *UpdateCandidateRequest_Clearable {
+	p := new(UpdateCandidateRequest_Clearable)
+	*p = x
+	return p
+}
+
+func (x UpdateCandidateRequest_Clearable) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UpdateCandidateRequest_Clearable) Descriptor() protoreflect.EnumDescriptor {
+	return file_intime_candidate_v1_candidate_service_proto_enumTypes[1].Descriptor()
+}
+
+func (UpdateCandidateRequest_Clearable) Type() protoreflect.EnumType {
+	return &file_intime_candidate_v1_candidate_service_proto_enumTypes[1]
+}
+
+func (x UpdateCandidateRequest_Clearable) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UpdateCandidateRequest_Clearable.Descriptor instead.
+func (UpdateCandidateRequest_Clearable) EnumDescriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{6, 0}
+}
+
+// CreateCandidateRequest is the request of CreateCandidate.
+type CreateCandidateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The e-mail address, which nobody else in the organisation has.
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// The full name, 1 to 255 characters.
+	FullName string `protobuf:"bytes,2,opt,name=full_name,json=fullName,proto3" json:"full_name,omitempty"`
+	// The phone number; may be left empty.
+	Phone string `protobuf:"bytes,3,opt,name=phone,proto3" json:"phone,omitempty"`
+	// The address of his resume; may be left empty.
+	ResumeUrl string `protobuf:"bytes,4,opt,name=resume_url,json=resumeUrl,proto3" json:"resume_url,omitempty"`
+	// What he can do: at most 100 skills, each 1 to 100 characters.
+	Skills []string `protobuf:"bytes,5,rep,name=skills,proto3" json:"skills,omitempty"`
+	// His experience in years, 0 to 50.
+	ExperienceYears *int32 `protobuf:"varint,6,opt,name=experience_years,json=experienceYears,proto3,oneof" json:"experience_years,omitempty"`
+	// Where he stands; looking for a job where it is not said.
+	Status        *CandidateStatus `protobuf:"varint,7,opt,name=status,proto3,enum=intime.candidate.v1.CandidateStatus,oneof" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateCandidateRequest) Reset() {
+	*x = CreateCandidateRequest{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateCandidateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateCandidateRequest) ProtoMessage() {}
+
+func (x *CreateCandidateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateCandidateRequest.ProtoReflect.Descriptor instead.
+func (*CreateCandidateRequest) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *CreateCandidateRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *CreateCandidateRequest) GetFullName() string {
+	if x != nil {
+		return x.FullName
+	}
+	return ""
+}
+
+func (x *CreateCandidateRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *CreateCandidateRequest) GetResumeUrl() string {
+	if x != nil {
+		return x.ResumeUrl
+	}
+	return ""
+}
+
+func (x *CreateCandidateRequest) GetSkills() []string {
+	if x != nil {
+		return x.Skills
+	}
+	return nil
+}
+
+func (x *CreateCandidateRequest) GetExperienceYears() int32 {
+	if x != nil && x.ExperienceYears != nil {
+		return *x.ExperienceYears
+	}
+	return 0
+}
+
+func (x *CreateCandidateRequest) GetStatus() CandidateStatus {
+	if x != nil && x.Status != nil {
+		return *x.Status
+	}
+	return CandidateStatus_CANDIDATE_STATUS_UNSPECIFIED
+}
+
+// CreateCandidateResponse is the response of CreateCandidate.
+type CreateCandidateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The candidate as it was stored.
+	Candidate     *Candidate `protobuf:"bytes,1,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateCandidateResponse) Reset() {
+	*x = CreateCandidateResponse{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateCandidateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateCandidateResponse) ProtoMessage() {}
+
+func (x *CreateCandidateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateCandidateResponse.ProtoReflect.Descriptor instead.
+func (*CreateCandidateResponse) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CreateCandidateResponse) GetCandidate() *Candidate {
+	if x != nil {
+		return x.Candidate
+	}
+	return nil
+}
+
+// GetCandidateRequest is the request of GetCandidate.
+type GetCandidateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the candidate.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCandidateRequest) Reset() {
+	*x = GetCandidateRequest{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCandidateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCandidateRequest) ProtoMessage() {}
+
+func (x *GetCandidateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCandidateRequest.ProtoReflect.Descriptor instead.
+func (*GetCandidateRequest) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GetCandidateRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetCandidateResponse is the response of GetCandidate.
+type GetCandidateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The candidate.
+	Candidate     *Candidate `protobuf:"bytes,1,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCandidateResponse) Reset() {
+	*x = GetCandidateResponse{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCandidateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCandidateResponse) ProtoMessage() {}
+
+func (x *GetCandidateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCandidateResponse.ProtoReflect.Descriptor instead.
+func (*GetCandidateResponse) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetCandidateResponse) GetCandidate() *Candidate {
+	if x != nil {
+		return x.Candidate
+	}
+	return nil
+}
+
+// ListCandidatesRequest is the request of ListCandidates. Every filter that is given must match.
+type ListCandidatesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many entries at most: 1 to 100, 0 for 50.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before, with the same filters and order; empty for the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Text to look for in name, address and skills, in any case; at most 200 characters.
+	Query string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	// Only candidates who stand at one of these.
+	Statuses []CandidateStatus `protobuf:"varint,4,rep,packed,name=statuses,proto3,enum=intime.candidate.v1.CandidateStatus" json:"statuses,omitempty"`
+	// Only candidates with this skill, in any case.
+	Skill string `protobuf:"bytes,5,opt,name=skill,proto3" json:"skill,omitempty"`
+	// Only candidates with at least this experience in years.
+	MinExperienceYears *int32 `protobuf:"varint,6,opt,name=min_experience_years,json=minExperienceYears,proto3,oneof" json:"min_experience_years,omitempty"`
+	// Only candidates who are, or are not, ready for placement.
+	ReadyForPlacement *bool `protobuf:"varint,7,opt,name=ready_for_placement,json=readyForPlacement,proto3,oneof" json:"ready_for_placement,omitempty"`
+	// The order; newest first where it is not said.
+	Sort          CandidateSort `protobuf:"varint,8,opt,name=sort,proto3,enum=intime.candidate.v1.CandidateSort" json:"sort,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCandidatesRequest) Reset() {
+	*x = ListCandidatesRequest{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCandidatesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCandidatesRequest) ProtoMessage() {}
+
+func (x *ListCandidatesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCandidatesRequest.ProtoReflect.Descriptor instead.
+func (*ListCandidatesRequest) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListCandidatesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCandidatesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListCandidatesRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *ListCandidatesRequest) GetStatuses() []CandidateStatus {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+func (x *ListCandidatesRequest) GetSkill() string {
+	if x != nil {
+		return x.Skill
+	}
+	return ""
+}
+
+func (x *ListCandidatesRequest) GetMinExperienceYears() int32 {
+	if x != nil && x.MinExperienceYears != nil {
+		return *x.MinExperienceYears
+	}
+	return 0
+}
+
+func (x *ListCandidatesRequest) GetReadyForPlacement() bool {
+	if x != nil && x.ReadyForPlacement != nil {
+		return *x.ReadyForPlacement
+	}
+	return false
+}
+
+func (x *ListCandidatesRequest) GetSort() CandidateSort {
+	if x != nil {
+		return x.Sort
+	}
+	return CandidateSort_CANDIDATE_SORT_UNSPECIFIED
+}
+
+// ListCandidatesResponse is the response of ListCandidates.
+type ListCandidatesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The candidates, in the order that was asked for.
+	Candidates []*Candidate `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	// The token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCandidatesResponse) Reset() {
+	*x = ListCandidatesResponse{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCandidatesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCandidatesResponse) ProtoMessage() {}
+
+func (x *ListCandidatesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCandidatesResponse.ProtoReflect.Descriptor instead.
+func (*ListCandidatesResponse) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListCandidatesResponse) GetCandidates() []*Candidate {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
+}
+
+func (x *ListCandidatesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// UpdateCandidateRequest is the request of UpdateCandidate.
+type UpdateCandidateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the candidate.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The version that the change was made from. A candidate that has changed since is left alone.
+	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// The full name, 1 to 255 characters.
+	FullName *string `protobuf:"bytes,3,opt,name=full_name,json=fullName,proto3,oneof" json:"full_name,omitempty"`
+	// The phone number.
+	Phone *string `protobuf:"bytes,4,opt,name=phone,proto3,oneof" json:"phone,omitempty"`
+	// The address of his resume.
+	ResumeUrl *string `protobuf:"bytes,5,opt,name=resume_url,json=resumeUrl,proto3,oneof" json:"resume_url,omitempty"`
+	// The skills, all of them.
+	Skills *UpdateCandidateRequest_Skills `protobuf:"bytes,6,opt,name=skills,proto3,oneof" json:"skills,omitempty"`
+	// His experience in years, 0 to 50.
+	ExperienceYears *int32 `protobuf:"varint,7,opt,name=experience_years,json=experienceYears,proto3,oneof" json:"experience_years,omitempty"`
+	// Where he stands.
+	Status *CandidateStatus `protobuf:"varint,8,opt,name=status,proto3,enum=intime.candidate.v1.CandidateStatus,oneof" json:"status,omitempty"`
+	// Whether a placement can begin at once.
+	ReadyForPlacement *bool `protobuf:"varint,9,opt,name=ready_for_placement,json=readyForPlacement,proto3,oneof" json:"ready_for_placement,omitempty"`
+	// The fields to make empty. A field may not be sent and cleared at once.
+	Clear         []UpdateCandidateRequest_Clearable `protobuf:"varint,10,rep,packed,name=clear,proto3,enum=intime.candidate.v1.UpdateCandidateRequest_Clearable" json:"clear,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCandidateRequest) Reset() {
+	*x = UpdateCandidateRequest{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCandidateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCandidateRequest) ProtoMessage() {}
+
+func (x *UpdateCandidateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCandidateRequest.ProtoReflect.Descriptor instead.
+func (*UpdateCandidateRequest) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UpdateCandidateRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateCandidateRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *UpdateCandidateRequest) GetFullName() string {
+	if x != nil && x.FullName != nil {
+		return *x.FullName
+	}
+	return ""
+}
+
+func (x *UpdateCandidateRequest) GetPhone() string {
+	if x != nil && x.Phone != nil {
+		return *x.Phone
+	}
+	return ""
+}
+
+func (x *UpdateCandidateRequest) GetResumeUrl() string {
+	if x != nil && x.ResumeUrl != nil {
+		return *x.ResumeUrl
+	}
+	return ""
+}
+
+func (x *UpdateCandidateRequest) GetSkills() *UpdateCandidateRequest_Skills {
+	if x != nil {
+		return x.Skills
+	}
+	return nil
+}
+
+func (x *UpdateCandidateRequest) GetExperienceYears() int32 {
+	if x != nil && x.ExperienceYears != nil {
+		return *x.ExperienceYears
+	}
+	return 0
+}
+
+func (x *UpdateCandidateRequest) GetStatus() CandidateStatus {
+	if x != nil && x.Status != nil {
+		return *x.Status
+	}
+	return CandidateStatus_CANDIDATE_STATUS_UNSPECIFIED
+}
+
+func (x *UpdateCandidateRequest) GetReadyForPlacement() bool {
+	if x != nil && x.ReadyForPlacement != nil {
+		return *x.ReadyForPlacement
+	}
+	return false
+}
+
+func (x *UpdateCandidateRequest) GetClear() []UpdateCandidateRequest_Clearable {
+	if x != nil {
+		return x.Clear
+	}
+	return nil
+}
+
+// UpdateCandidateResponse is the response of UpdateCandidate.
+type UpdateCandidateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The candidate as it is stored now.
+	Candidate     *Candidate `protobuf:"bytes,1,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCandidateResponse) Reset() {
+	*x = UpdateCandidateResponse{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCandidateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCandidateResponse) ProtoMessage() {}
+
+func (x *UpdateCandidateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCandidateResponse.ProtoReflect.Descriptor instead.
+func (*UpdateCandidateResponse) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UpdateCandidateResponse) GetCandidate() *Candidate {
+	if x != nil {
+		return x.Candidate
+	}
+	return nil
+}
+
+// DeleteCandidateRequest is the request of DeleteCandidate.
+type DeleteCandidateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the candidate.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The version that is to be deleted. A candidate that has changed since is left alone.
+	Version       int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCandidateRequest) Reset() {
+	*x = DeleteCandidateRequest{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCandidateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCandidateRequest) ProtoMessage() {}
+
+func (x *DeleteCandidateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCandidateRequest.ProtoReflect.Descriptor instead.
+func (*DeleteCandidateRequest) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DeleteCandidateRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteCandidateRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// DeleteCandidateResponse is the response of DeleteCandidate.
+type DeleteCandidateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteCandidateResponse) Reset() {
+	*x = DeleteCandidateResponse{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteCandidateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteCandidateResponse) ProtoMessage() {}
+
+func (x *DeleteCandidateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteCandidateResponse.ProtoReflect.Descriptor instead.
+func (*DeleteCandidateResponse) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{9}
+}
+
+// PlaceCandidateRequest is the request of PlaceCandidate.
+type PlaceCandidateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the candidate.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The version that is to be placed. A candidate that has changed since is left alone.
+	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// The id of an open job.
+	JobId         string `protobuf:"bytes,3,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceCandidateRequest) Reset() {
+	*x = PlaceCandidateRequest{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceCandidateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceCandidateRequest) ProtoMessage() {}
+
+func (x *PlaceCandidateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceCandidateRequest.ProtoReflect.Descriptor instead.
+func (*PlaceCandidateRequest) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PlaceCandidateRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PlaceCandidateRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *PlaceCandidateRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+// PlaceCandidateResponse is the response of PlaceCandidate.
+type PlaceCandidateResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The candidate as he is stored now.
+	Candidate *Candidate `protobuf:"bytes,1,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// The placement.
+	Placement     *Placement `protobuf:"bytes,2,opt,name=placement,proto3" json:"placement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceCandidateResponse) Reset() {
+	*x = PlaceCandidateResponse{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceCandidateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceCandidateResponse) ProtoMessage() {}
+
+func (x *PlaceCandidateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceCandidateResponse.ProtoReflect.Descriptor instead.
+func (*PlaceCandidateResponse) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PlaceCandidateResponse) GetCandidate() *Candidate {
+	if x != nil {
+		return x.Candidate
+	}
+	return nil
+}
+
+func (x *PlaceCandidateResponse) GetPlacement() *Placement {
+	if x != nil {
+		return x.Placement
+	}
+	return nil
+}
+
 // ListPodMetricsRequest is the request of ListPodMetrics. Every filter that is given must match.
 type ListPodMetricsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -44,7 +944,7 @@ type ListPodMetricsRequest struct {
 
 func (x *ListPodMetricsRequest) Reset() {
 	*x = ListPodMetricsRequest{}
-	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[0]
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -56,7 +956,7 @@ func (x *ListPodMetricsRequest) String() string {
 func (*ListPodMetricsRequest) ProtoMessage() {}
 
 func (x *ListPodMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[0]
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -69,7 +969,7 @@ func (x *ListPodMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPodMetricsRequest.ProtoReflect.Descriptor instead.
 func (*ListPodMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{0}
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListPodMetricsRequest) GetPageSize() int32 {
@@ -120,7 +1020,7 @@ type ListPodMetricsResponse struct {
 
 func (x *ListPodMetricsResponse) Reset() {
 	*x = ListPodMetricsResponse{}
-	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[1]
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -132,7 +1032,7 @@ func (x *ListPodMetricsResponse) String() string {
 func (*ListPodMetricsResponse) ProtoMessage() {}
 
 func (x *ListPodMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[1]
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -145,7 +1045,7 @@ func (x *ListPodMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPodMetricsResponse.ProtoReflect.Descriptor instead.
 func (*ListPodMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{1}
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListPodMetricsResponse) GetPodMetrics() []*PodMetrics {
@@ -162,11 +1062,162 @@ func (x *ListPodMetricsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Skills is a list that can be told from one not sent.
+type UpdateCandidateRequest_Skills struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What he can do: at most 100 skills, each 1 to 100 characters.
+	Values        []string `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCandidateRequest_Skills) Reset() {
+	*x = UpdateCandidateRequest_Skills{}
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCandidateRequest_Skills) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCandidateRequest_Skills) ProtoMessage() {}
+
+func (x *UpdateCandidateRequest_Skills) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_candidate_v1_candidate_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCandidateRequest_Skills.ProtoReflect.Descriptor instead.
+func (*UpdateCandidateRequest_Skills) Descriptor() ([]byte, []int) {
+	return file_intime_candidate_v1_candidate_service_proto_rawDescGZIP(), []int{6, 0}
+}
+
+func (x *UpdateCandidateRequest_Skills) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 var File_intime_candidate_v1_candidate_service_proto protoreflect.FileDescriptor
 
 const file_intime_candidate_v1_candidate_service_proto_rawDesc = "" +
 	"\n" +
-	"+intime/candidate/v1/candidate_service.proto\x12\x13intime.candidate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cintime/auth/v1/options.proto\x1a%intime/candidate/v1/pod_metrics.proto\"\xb9\x06\n" +
+	"+intime/candidate/v1/candidate_service.proto\x12\x13intime.candidate.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cintime/auth/v1/options.proto\x1a#intime/candidate/v1/candidate.proto\x1a%intime/candidate/v1/pod_metrics.proto\"\x95\n" +
+	"\n" +
+	"\x16CreateCandidateRequest\x12\x84\x02\n" +
+	"\x05email\x18\x01 \x01(\tB\xed\x01\xbaH\xe9\x01\xba\x01\xe5\x01\n" +
+	"\n" +
+	"user.email\x121Give an e-mail address of at most 254 characters.\x1a\xa3\x01size(this) <= 254 && this.matches('^\\\\s*[A-Za-z0-9.!#$%&\\'*+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+\\\\s*$')R\x05email\x12\x8a\x01\n" +
+	"\tfull_name\x18\x02 \x01(\tBm\xbaHj\xba\x01g\n" +
+	"\x0euser.full_name\x12(Give a full name of 1 to 255 characters.\x1a+this.matches('[^\\\\s]') && size(this) <= 255R\bfullName\x12\xac\x01\n" +
+	"\x05phone\x18\x03 \x01(\tB\x95\x01\xbaH\x91\x01\xba\x01\x8a\x01\n" +
+	"\n" +
+	"user.phone\x12TA phone number has 2 to 15 digits, may begin with a plus, and does not begin with 0.\x1a&this.matches('^[+]?[1-9][0-9]{1,14}$')\xd8\x01\x01R\x05phone\x12\xe1\x01\n" +
+	"\n" +
+	"resume_url\x18\x04 \x01(\tB\xc1\x01\xbaH\xbd\x01\xba\x01\xb6\x01\n" +
+	"\x14candidate.resume_url\x12ZA resume has an address that begins with http:// or https://, of at most 2,048 characters.\x1aBsize(this) <= 2048 && this.matches('^https?://[^\\\\s/?#]+[^\\\\s]*$')\xd8\x01\x01R\tresumeUrl\x12\xcf\x01\n" +
+	"\x06skills\x18\x05 \x03(\tB\xb6\x01\xbaH\xb2\x01\xba\x01?\n" +
+	"\x10candidate.skills\x12\x18Name at most 100 skills.\x1a\x11size(this) <= 100\x92\x01m\"k\xba\x01h\n" +
+	"\x17candidate.skills.length\x12 A skill has 1 to 100 characters.\x1a+this.matches('[^\\\\s]') && size(this) <= 100R\x06skills\x12\x92\x01\n" +
+	"\x10experience_years\x18\x06 \x01(\x05Bb\xbaH_\xba\x01\\\n" +
+	"\x1acandidate.experience_years\x12%Experience is between 0 and 50 years.\x1a\x17this >= 0 && this <= 50H\x00R\x0fexperienceYears\x88\x01\x01\x12M\n" +
+	"\x06status\x18\a \x01(\x0e2$.intime.candidate.v1.CandidateStatusB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x01R\x06status\x88\x01\x01B\x13\n" +
+	"\x11_experience_yearsB\t\n" +
+	"\a_status\"W\n" +
+	"\x17CreateCandidateResponse\x12<\n" +
+	"\tcandidate\x18\x01 \x01(\v2\x1e.intime.candidate.v1.CandidateR\tcandidate\"\xa6\x01\n" +
+	"\x13GetCandidateRequest\x12\x8e\x01\n" +
+	"\x02id\x18\x01 \x01(\tB~\xbaH{\xba\x01x\n" +
+	"\fcandidate.id\x12\"This is not the id of a candidate.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\"T\n" +
+	"\x14GetCandidateResponse\x12<\n" +
+	"\tcandidate\x18\x01 \x01(\v2\x1e.intime.candidate.v1.CandidateR\tcandidate\"\xc1\x05\n" +
+	"\x15ListCandidatesRequest\x12i\n" +
+	"\tpage_size\x18\x01 \x01(\x05BL\xbaHI\xba\x01F\n" +
+	"\tpage_size\x12\x1fA page has at most 100 entries.\x1a\x18this >= 0 && this <= 100R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12Z\n" +
+	"\x05query\x18\x03 \x01(\tBD\xbaHA\xba\x01>\n" +
+	"\x05query\x12\"Search for at most 200 characters.\x1a\x11size(this) <= 200R\x05query\x12U\n" +
+	"\bstatuses\x18\x04 \x03(\x0e2$.intime.candidate.v1.CandidateStatusB\x13\xbaH\x10\x92\x01\r\x10\x05\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bstatuses\x12\x1d\n" +
+	"\x05skill\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18dR\x05skill\x12\x99\x01\n" +
+	"\x14min_experience_years\x18\x06 \x01(\x05Bb\xbaH_\xba\x01\\\n" +
+	"\x1acandidate.experience_years\x12%Experience is between 0 and 50 years.\x1a\x17this >= 0 && this <= 50H\x00R\x12minExperienceYears\x88\x01\x01\x123\n" +
+	"\x13ready_for_placement\x18\a \x01(\bH\x01R\x11readyForPlacement\x88\x01\x01\x12@\n" +
+	"\x04sort\x18\b \x01(\x0e2\".intime.candidate.v1.CandidateSortB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04sortB\x17\n" +
+	"\x15_min_experience_yearsB\x16\n" +
+	"\x14_ready_for_placement\"\x80\x01\n" +
+	"\x16ListCandidatesResponse\x12>\n" +
+	"\n" +
+	"candidates\x18\x01 \x03(\v2\x1e.intime.candidate.v1.CandidateR\n" +
+	"candidates\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xda\r\n" +
+	"\x16UpdateCandidateRequest\x12\x8e\x01\n" +
+	"\x02id\x18\x01 \x01(\tB~\xbaH{\xba\x01x\n" +
+	"\fcandidate.id\x12\"This is not the id of a candidate.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\x12|\n" +
+	"\aversion\x18\x02 \x01(\x03Bb\xbaH_\xba\x01\\\n" +
+	"\x11candidate.version\x12<Say which version of the candidate the change was made from.\x1a\tthis >= 1R\aversion\x12\x8f\x01\n" +
+	"\tfull_name\x18\x03 \x01(\tBm\xbaHj\xba\x01g\n" +
+	"\x0euser.full_name\x12(Give a full name of 1 to 255 characters.\x1a+this.matches('[^\\\\s]') && size(this) <= 255H\x00R\bfullName\x88\x01\x01\x12\xae\x01\n" +
+	"\x05phone\x18\x04 \x01(\tB\x92\x01\xbaH\x8e\x01\xba\x01\x8a\x01\n" +
+	"\n" +
+	"user.phone\x12TA phone number has 2 to 15 digits, may begin with a plus, and does not begin with 0.\x1a&this.matches('^[+]?[1-9][0-9]{1,14}$')H\x01R\x05phone\x88\x01\x01\x12\xe3\x01\n" +
+	"\n" +
+	"resume_url\x18\x05 \x01(\tB\xbe\x01\xbaH\xba\x01\xba\x01\xb6\x01\n" +
+	"\x14candidate.resume_url\x12ZA resume has an address that begins with http:// or https://, of at most 2,048 characters.\x1aBsize(this) <= 2048 && this.matches('^https?://[^\\\\s/?#]+[^\\\\s]*$')H\x02R\tresumeUrl\x88\x01\x01\x12O\n" +
+	"\x06skills\x18\x06 \x01(\v22.intime.candidate.v1.UpdateCandidateRequest.SkillsH\x03R\x06skills\x88\x01\x01\x12\x92\x01\n" +
+	"\x10experience_years\x18\a \x01(\x05Bb\xbaH_\xba\x01\\\n" +
+	"\x1acandidate.experience_years\x12%Experience is between 0 and 50 years.\x1a\x17this >= 0 && this <= 50H\x04R\x0fexperienceYears\x88\x01\x01\x12M\n" +
+	"\x06status\x18\b \x01(\x0e2$.intime.candidate.v1.CandidateStatusB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x05R\x06status\x88\x01\x01\x123\n" +
+	"\x13ready_for_placement\x18\t \x01(\bH\x06R\x11readyForPlacement\x88\x01\x01\x12`\n" +
+	"\x05clear\x18\n" +
+	" \x03(\x0e25.intime.candidate.v1.UpdateCandidateRequest.ClearableB\x13\xbaH\x10\x92\x01\r\x10\x03\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05clear\x1a\xda\x01\n" +
+	"\x06Skills\x12\xcf\x01\n" +
+	"\x06values\x18\x01 \x03(\tB\xb6\x01\xbaH\xb2\x01\xba\x01?\n" +
+	"\x10candidate.skills\x12\x18Name at most 100 skills.\x1a\x11size(this) <= 100\x92\x01m\"k\xba\x01h\n" +
+	"\x17candidate.skills.length\x12 A skill has 1 to 100 characters.\x1a+this.matches('[^\\\\s]') && size(this) <= 100R\x06values\"u\n" +
+	"\tClearable\x12\x19\n" +
+	"\x15CLEARABLE_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fCLEARABLE_PHONE\x10\x01\x12\x18\n" +
+	"\x14CLEARABLE_RESUME_URL\x10\x02\x12\x1e\n" +
+	"\x1aCLEARABLE_EXPERIENCE_YEARS\x10\x03B\f\n" +
+	"\n" +
+	"_full_nameB\b\n" +
+	"\x06_phoneB\r\n" +
+	"\v_resume_urlB\t\n" +
+	"\a_skillsB\x13\n" +
+	"\x11_experience_yearsB\t\n" +
+	"\a_statusB\x16\n" +
+	"\x14_ready_for_placement\"W\n" +
+	"\x17UpdateCandidateResponse\x12<\n" +
+	"\tcandidate\x18\x01 \x01(\v2\x1e.intime.candidate.v1.CandidateR\tcandidate\"\x9f\x02\n" +
+	"\x16DeleteCandidateRequest\x12\x8e\x01\n" +
+	"\x02id\x18\x01 \x01(\tB~\xbaH{\xba\x01x\n" +
+	"\fcandidate.id\x12\"This is not the id of a candidate.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\x12t\n" +
+	"\aversion\x18\x02 \x01(\x03BZ\xbaHW\xba\x01T\n" +
+	"\x11candidate.version\x124Say which version of the candidate is to be deleted.\x1a\tthis >= 1R\aversion\"\x19\n" +
+	"\x17DeleteCandidateResponse\"\xa9\x03\n" +
+	"\x15PlaceCandidateRequest\x12\x8e\x01\n" +
+	"\x02id\x18\x01 \x01(\tB~\xbaH{\xba\x01x\n" +
+	"\fcandidate.id\x12\"This is not the id of a candidate.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\x12s\n" +
+	"\aversion\x18\x02 \x01(\x03BY\xbaHV\xba\x01S\n" +
+	"\x11candidate.version\x123Say which version of the candidate is to be placed.\x1a\tthis >= 1R\aversion\x12\x89\x01\n" +
+	"\x06job_id\x18\x03 \x01(\tBr\xbaHo\xba\x01l\n" +
+	"\x06job.id\x12\x1cThis is not the id of a job.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x05jobId\"\x94\x01\n" +
+	"\x16PlaceCandidateResponse\x12<\n" +
+	"\tcandidate\x18\x01 \x01(\v2\x1e.intime.candidate.v1.CandidateR\tcandidate\x12<\n" +
+	"\tplacement\x18\x02 \x01(\v2\x1e.intime.candidate.v1.PlacementR\tplacement\"\xb9\x06\n" +
 	"\x15ListPodMetricsRequest\x12i\n" +
 	"\tpage_size\x18\x01 \x01(\x05BL\xbaHI\xba\x01F\n" +
 	"\tpage_size\x12\x1fA page has at most 100 entries.\x1a\x18this >= 0 && this <= 100R\bpageSize\x12'\n" +
@@ -183,8 +1234,19 @@ const file_intime_candidate_v1_candidate_service_proto_rawDesc = "" +
 	"\x16ListPodMetricsResponse\x12@\n" +
 	"\vpod_metrics\x18\x01 \x03(\v2\x1f.intime.candidate.v1.PodMetricsR\n" +
 	"podMetrics\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x97\x01\n" +
-	"\x10CandidateService\x12\x82\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x82\x01\n" +
+	"\rCandidateSort\x12\x1e\n" +
+	"\x1aCANDIDATE_SORT_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15CANDIDATE_SORT_NEWEST\x10\x01\x12\x17\n" +
+	"\x13CANDIDATE_SORT_NAME\x10\x02\x12\x1d\n" +
+	"\x19CANDIDATE_SORT_EXPERIENCE\x10\x032\xb8\a\n" +
+	"\x10CandidateService\x12\x84\x01\n" +
+	"\x0fCreateCandidate\x12+.intime.candidate.v1.CreateCandidateRequest\x1a,.intime.candidate.v1.CreateCandidateResponse\"\x16\xaa\xbb\x18\x12\x12\x10candidate:create\x12|\n" +
+	"\fGetCandidate\x12(.intime.candidate.v1.GetCandidateRequest\x1a).intime.candidate.v1.GetCandidateResponse\"\x17\xaa\xbb\x18\x10\x12\x0ecandidate:read\x90\x02\x01\x12\x82\x01\n" +
+	"\x0eListCandidates\x12*.intime.candidate.v1.ListCandidatesRequest\x1a+.intime.candidate.v1.ListCandidatesResponse\"\x17\xaa\xbb\x18\x10\x12\x0ecandidate:read\x90\x02\x01\x12\x87\x01\n" +
+	"\x0fUpdateCandidate\x12+.intime.candidate.v1.UpdateCandidateRequest\x1a,.intime.candidate.v1.UpdateCandidateResponse\"\x19\xaa\xbb\x18\x12\x12\x10candidate:update\x90\x02\x02\x12\x87\x01\n" +
+	"\x0fDeleteCandidate\x12+.intime.candidate.v1.DeleteCandidateRequest\x1a,.intime.candidate.v1.DeleteCandidateResponse\"\x19\xaa\xbb\x18\x12\x12\x10candidate:delete\x90\x02\x02\x12\x80\x01\n" +
+	"\x0ePlaceCandidate\x12*.intime.candidate.v1.PlaceCandidateRequest\x1a+.intime.candidate.v1.PlaceCandidateResponse\"\x15\xaa\xbb\x18\x11\x12\x0fcandidate:place\x12\x82\x01\n" +
 	"\x0eListPodMetrics\x12*.intime.candidate.v1.ListPodMetricsRequest\x1a+.intime.candidate.v1.ListPodMetricsResponse\"\x17\xaa\xbb\x18\x10\x12\x0ecandidate:read\x90\x02\x01B\xe9\x01\n" +
 	"\x17com.intime.candidate.v1B\x15CandidateServiceProtoP\x01ZIgithub.com/intime-solutions/intime/gen/go/intime/candidate/v1;candidatev1\xa2\x02\x03ICX\xaa\x02\x13Intime.Candidate.V1\xca\x02\x13Intime\\Candidate\\V1\xe2\x02\x1fIntime\\Candidate\\V1\\GPBMetadata\xea\x02\x15Intime::Candidate::V1b\x06proto3"
 
@@ -200,21 +1262,64 @@ func file_intime_candidate_v1_candidate_service_proto_rawDescGZIP() []byte {
 	return file_intime_candidate_v1_candidate_service_proto_rawDescData
 }
 
-var file_intime_candidate_v1_candidate_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_intime_candidate_v1_candidate_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_intime_candidate_v1_candidate_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_intime_candidate_v1_candidate_service_proto_goTypes = []any{
-	(*ListPodMetricsRequest)(nil),  // 0: intime.candidate.v1.ListPodMetricsRequest
-	(*ListPodMetricsResponse)(nil), // 1: intime.candidate.v1.ListPodMetricsResponse
-	(*PodMetrics)(nil),             // 2: intime.candidate.v1.PodMetrics
+	(CandidateSort)(0),                    // 0: intime.candidate.v1.CandidateSort
+	(UpdateCandidateRequest_Clearable)(0), // 1: intime.candidate.v1.UpdateCandidateRequest.Clearable
+	(*CreateCandidateRequest)(nil),        // 2: intime.candidate.v1.CreateCandidateRequest
+	(*CreateCandidateResponse)(nil),       // 3: intime.candidate.v1.CreateCandidateResponse
+	(*GetCandidateRequest)(nil),           // 4: intime.candidate.v1.GetCandidateRequest
+	(*GetCandidateResponse)(nil),          // 5: intime.candidate.v1.GetCandidateResponse
+	(*ListCandidatesRequest)(nil),         // 6: intime.candidate.v1.ListCandidatesRequest
+	(*ListCandidatesResponse)(nil),        // 7: intime.candidate.v1.ListCandidatesResponse
+	(*UpdateCandidateRequest)(nil),        // 8: intime.candidate.v1.UpdateCandidateRequest
+	(*UpdateCandidateResponse)(nil),       // 9: intime.candidate.v1.UpdateCandidateResponse
+	(*DeleteCandidateRequest)(nil),        // 10: intime.candidate.v1.DeleteCandidateRequest
+	(*DeleteCandidateResponse)(nil),       // 11: intime.candidate.v1.DeleteCandidateResponse
+	(*PlaceCandidateRequest)(nil),         // 12: intime.candidate.v1.PlaceCandidateRequest
+	(*PlaceCandidateResponse)(nil),        // 13: intime.candidate.v1.PlaceCandidateResponse
+	(*ListPodMetricsRequest)(nil),         // 14: intime.candidate.v1.ListPodMetricsRequest
+	(*ListPodMetricsResponse)(nil),        // 15: intime.candidate.v1.ListPodMetricsResponse
+	(*UpdateCandidateRequest_Skills)(nil), // 16: intime.candidate.v1.UpdateCandidateRequest.Skills
+	(CandidateStatus)(0),                  // 17: intime.candidate.v1.CandidateStatus
+	(*Candidate)(nil),                     // 18: intime.candidate.v1.Candidate
+	(*Placement)(nil),                     // 19: intime.candidate.v1.Placement
+	(*PodMetrics)(nil),                    // 20: intime.candidate.v1.PodMetrics
 }
 var file_intime_candidate_v1_candidate_service_proto_depIdxs = []int32{
-	2, // 0: intime.candidate.v1.ListPodMetricsResponse.pod_metrics:type_name -> intime.candidate.v1.PodMetrics
-	0, // 1: intime.candidate.v1.CandidateService.ListPodMetrics:input_type -> intime.candidate.v1.ListPodMetricsRequest
-	1, // 2: intime.candidate.v1.CandidateService.ListPodMetrics:output_type -> intime.candidate.v1.ListPodMetricsResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	17, // 0: intime.candidate.v1.CreateCandidateRequest.status:type_name -> intime.candidate.v1.CandidateStatus
+	18, // 1: intime.candidate.v1.CreateCandidateResponse.candidate:type_name -> intime.candidate.v1.Candidate
+	18, // 2: intime.candidate.v1.GetCandidateResponse.candidate:type_name -> intime.candidate.v1.Candidate
+	17, // 3: intime.candidate.v1.ListCandidatesRequest.statuses:type_name -> intime.candidate.v1.CandidateStatus
+	0,  // 4: intime.candidate.v1.ListCandidatesRequest.sort:type_name -> intime.candidate.v1.CandidateSort
+	18, // 5: intime.candidate.v1.ListCandidatesResponse.candidates:type_name -> intime.candidate.v1.Candidate
+	16, // 6: intime.candidate.v1.UpdateCandidateRequest.skills:type_name -> intime.candidate.v1.UpdateCandidateRequest.Skills
+	17, // 7: intime.candidate.v1.UpdateCandidateRequest.status:type_name -> intime.candidate.v1.CandidateStatus
+	1,  // 8: intime.candidate.v1.UpdateCandidateRequest.clear:type_name -> intime.candidate.v1.UpdateCandidateRequest.Clearable
+	18, // 9: intime.candidate.v1.UpdateCandidateResponse.candidate:type_name -> intime.candidate.v1.Candidate
+	18, // 10: intime.candidate.v1.PlaceCandidateResponse.candidate:type_name -> intime.candidate.v1.Candidate
+	19, // 11: intime.candidate.v1.PlaceCandidateResponse.placement:type_name -> intime.candidate.v1.Placement
+	20, // 12: intime.candidate.v1.ListPodMetricsResponse.pod_metrics:type_name -> intime.candidate.v1.PodMetrics
+	2,  // 13: intime.candidate.v1.CandidateService.CreateCandidate:input_type -> intime.candidate.v1.CreateCandidateRequest
+	4,  // 14: intime.candidate.v1.CandidateService.GetCandidate:input_type -> intime.candidate.v1.GetCandidateRequest
+	6,  // 15: intime.candidate.v1.CandidateService.ListCandidates:input_type -> intime.candidate.v1.ListCandidatesRequest
+	8,  // 16: intime.candidate.v1.CandidateService.UpdateCandidate:input_type -> intime.candidate.v1.UpdateCandidateRequest
+	10, // 17: intime.candidate.v1.CandidateService.DeleteCandidate:input_type -> intime.candidate.v1.DeleteCandidateRequest
+	12, // 18: intime.candidate.v1.CandidateService.PlaceCandidate:input_type -> intime.candidate.v1.PlaceCandidateRequest
+	14, // 19: intime.candidate.v1.CandidateService.ListPodMetrics:input_type -> intime.candidate.v1.ListPodMetricsRequest
+	3,  // 20: intime.candidate.v1.CandidateService.CreateCandidate:output_type -> intime.candidate.v1.CreateCandidateResponse
+	5,  // 21: intime.candidate.v1.CandidateService.GetCandidate:output_type -> intime.candidate.v1.GetCandidateResponse
+	7,  // 22: intime.candidate.v1.CandidateService.ListCandidates:output_type -> intime.candidate.v1.ListCandidatesResponse
+	9,  // 23: intime.candidate.v1.CandidateService.UpdateCandidate:output_type -> intime.candidate.v1.UpdateCandidateResponse
+	11, // 24: intime.candidate.v1.CandidateService.DeleteCandidate:output_type -> intime.candidate.v1.DeleteCandidateResponse
+	13, // 25: intime.candidate.v1.CandidateService.PlaceCandidate:output_type -> intime.candidate.v1.PlaceCandidateResponse
+	15, // 26: intime.candidate.v1.CandidateService.ListPodMetrics:output_type -> intime.candidate.v1.ListPodMetricsResponse
+	20, // [20:27] is the sub-list for method output_type
+	13, // [13:20] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_intime_candidate_v1_candidate_service_proto_init() }
@@ -222,19 +1327,24 @@ func file_intime_candidate_v1_candidate_service_proto_init() {
 	if File_intime_candidate_v1_candidate_service_proto != nil {
 		return
 	}
+	file_intime_candidate_v1_candidate_proto_init()
 	file_intime_candidate_v1_pod_metrics_proto_init()
+	file_intime_candidate_v1_candidate_service_proto_msgTypes[0].OneofWrappers = []any{}
+	file_intime_candidate_v1_candidate_service_proto_msgTypes[4].OneofWrappers = []any{}
+	file_intime_candidate_v1_candidate_service_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intime_candidate_v1_candidate_service_proto_rawDesc), len(file_intime_candidate_v1_candidate_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   2,
+			NumEnums:      2,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_intime_candidate_v1_candidate_service_proto_goTypes,
 		DependencyIndexes: file_intime_candidate_v1_candidate_service_proto_depIdxs,
+		EnumInfos:         file_intime_candidate_v1_candidate_service_proto_enumTypes,
 		MessageInfos:      file_intime_candidate_v1_candidate_service_proto_msgTypes,
 	}.Build()
 	File_intime_candidate_v1_candidate_service_proto = out.File

@@ -4,10 +4,12 @@
 // @generated from file intime/candidate/v1/candidate_service.proto (package intime.candidate.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_intime_auth_v1_options } from "../../auth/v1/options_pb.js";
+import type { Candidate, CandidateStatus, Placement } from "./candidate_pb.js";
+import { file_intime_candidate_v1_candidate } from "./candidate_pb.js";
 import type { PodMetrics } from "./pod_metrics_pb.js";
 import { file_intime_candidate_v1_pod_metrics } from "./pod_metrics_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +18,504 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file intime/candidate/v1/candidate_service.proto.
  */
 export const file_intime_candidate_v1_candidate_service: GenFile = /*@__PURE__*/
-  fileDesc("CitpbnRpbWUvY2FuZGlkYXRlL3YxL2NhbmRpZGF0ZV9zZXJ2aWNlLnByb3RvEhNpbnRpbWUuY2FuZGlkYXRlLnYxIoMGChVMaXN0UG9kTWV0cmljc1JlcXVlc3QSXwoJcGFnZV9zaXplGAEgASgFQky6SEm6AUYKCXBhZ2Vfc2l6ZRIfQSBwYWdlIGhhcyBhdCBtb3N0IDEwMCBlbnRyaWVzLhoYdGhpcyA+PSAwICYmIHRoaXMgPD0gMTAwEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAIEpwBCgpmcm9tX21vbnRoGAMgASgJQocBukiDAboBfQoRcG9kX21ldHJpY3MubW9udGgSIEEgbW9udGggaXMgd3JpdHRlbiBsaWtlIDIwMjYtMTEuGkZ0aGlzLm1hdGNoZXMoJ15bMC05XXs0fS0oMFsxLTldfDFbMC0yXSkkJykgJiYgIXRoaXMuc3RhcnRzV2l0aCgnMDAwMCcp2AEBEpoBCgh0b19tb250aBgEIAEoCUKHAbpIgwG6AX0KEXBvZF9tZXRyaWNzLm1vbnRoEiBBIG1vbnRoIGlzIHdyaXR0ZW4gbGlrZSAyMDI2LTExLhpGdGhpcy5tYXRjaGVzKCdeWzAtOV17NH0tKDBbMS05XXwxWzAtMl0pJCcpICYmICF0aGlzLnN0YXJ0c1dpdGgoJzAwMDAnKdgBARKPAQoMcmVjcnVpdGVyX2lkGAUgASgJQnm6SHa6AXAKB3VzZXIuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhIHBlcnNvbi4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcp2AEBOpwBukiYARqVAQoYdG9fbW9udGgubm90X2JlZm9yZV9mcm9tEidUaGUgbGFzdCBtb250aCBpcyBub3QgYmVmb3JlIHRoZSBmaXJzdC4aUHRoaXMuZnJvbV9tb250aCA9PSAnJyB8fCB0aGlzLnRvX21vbnRoID09ICcnIHx8IHRoaXMudG9fbW9udGggPj0gdGhpcy5mcm9tX21vbnRoImcKFkxpc3RQb2RNZXRyaWNzUmVzcG9uc2USNAoLcG9kX21ldHJpY3MYASADKAsyHy5pbnRpbWUuY2FuZGlkYXRlLnYxLlBvZE1ldHJpY3MSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMpcBChBDYW5kaWRhdGVTZXJ2aWNlEoIBCg5MaXN0UG9kTWV0cmljcxIqLmludGltZS5jYW5kaWRhdGUudjEuTGlzdFBvZE1ldHJpY3NSZXF1ZXN0GisuaW50aW1lLmNhbmRpZGF0ZS52MS5MaXN0UG9kTWV0cmljc1Jlc3BvbnNlIheQAgGquxgQEg5jYW5kaWRhdGU6cmVhZELpAQoXY29tLmludGltZS5jYW5kaWRhdGUudjFCFUNhbmRpZGF0ZVNlcnZpY2VQcm90b1ABWklnaXRodWIuY29tL2ludGltZS1zb2x1dGlvbnMvaW50aW1lL2dlbi9nby9pbnRpbWUvY2FuZGlkYXRlL3YxO2NhbmRpZGF0ZXYxogIDSUNYqgITSW50aW1lLkNhbmRpZGF0ZS5WMcoCE0ludGltZVxDYW5kaWRhdGVcVjHiAh9JbnRpbWVcQ2FuZGlkYXRlXFYxXEdQQk1ldGFkYXRh6gIVSW50aW1lOjpDYW5kaWRhdGU6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_intime_auth_v1_options, file_intime_candidate_v1_pod_metrics]);
+  fileDesc("CitpbnRpbWUvY2FuZGlkYXRlL3YxL2NhbmRpZGF0ZV9zZXJ2aWNlLnByb3RvEhNpbnRpbWUuY2FuZGlkYXRlLnYxItEJChZDcmVhdGVDYW5kaWRhdGVSZXF1ZXN0Ev0BCgVlbWFpbBgBIAEoCULtAbpI6QG6AeUBCgp1c2VyLmVtYWlsEjFHaXZlIGFuIGUtbWFpbCBhZGRyZXNzIG9mIGF0IG1vc3QgMjU0IGNoYXJhY3RlcnMuGqMBc2l6ZSh0aGlzKSA8PSAyNTQgJiYgdGhpcy5tYXRjaGVzKCdeXFxzKltBLVphLXowLTkuISMkJSZcJyorLz0/Xl9ge3x9fi1dK0BbQS1aYS16MC05XShbQS1aYS16MC05LV0qW0EtWmEtejAtOV0pPyhbLl1bQS1aYS16MC05XShbQS1aYS16MC05LV0qW0EtWmEtejAtOV0pPykrXFxzKiQnKRKAAQoJZnVsbF9uYW1lGAIgASgJQm26SGq6AWcKDnVzZXIuZnVsbF9uYW1lEihHaXZlIGEgZnVsbCBuYW1lIG9mIDEgdG8gMjU1IGNoYXJhY3RlcnMuGit0aGlzLm1hdGNoZXMoJ1teXFxzXScpICYmIHNpemUodGhpcykgPD0gMjU1EqUBCgVwaG9uZRgDIAEoCUKVAbpIkQG6AYoBCgp1c2VyLnBob25lElRBIHBob25lIG51bWJlciBoYXMgMiB0byAxNSBkaWdpdHMsIG1heSBiZWdpbiB3aXRoIGEgcGx1cywgYW5kIGRvZXMgbm90IGJlZ2luIHdpdGggMC4aJnRoaXMubWF0Y2hlcygnXlsrXT9bMS05XVswLTldezEsMTR9JCcp2AEBEtYBCgpyZXN1bWVfdXJsGAQgASgJQsEBuki9AboBtgEKFGNhbmRpZGF0ZS5yZXN1bWVfdXJsElpBIHJlc3VtZSBoYXMgYW4gYWRkcmVzcyB0aGF0IGJlZ2lucyB3aXRoIGh0dHA6Ly8gb3IgaHR0cHM6Ly8sIG9mIGF0IG1vc3QgMiwwNDggY2hhcmFjdGVycy4aQnNpemUodGhpcykgPD0gMjA0OCAmJiB0aGlzLm1hdGNoZXMoJ15odHRwcz86Ly9bXlxccy8/I10rW15cXHNdKiQnKdgBARLHAQoGc2tpbGxzGAUgAygJQrYBukiyAboBPwoQY2FuZGlkYXRlLnNraWxscxIYTmFtZSBhdCBtb3N0IDEwMCBza2lsbHMuGhFzaXplKHRoaXMpIDw9IDEwMJIBbSJrugFoChdjYW5kaWRhdGUuc2tpbGxzLmxlbmd0aBIgQSBza2lsbCBoYXMgMSB0byAxMDAgY2hhcmFjdGVycy4aK3RoaXMubWF0Y2hlcygnW15cXHNdJykgJiYgc2l6ZSh0aGlzKSA8PSAxMDASgQEKEGV4cGVyaWVuY2VfeWVhcnMYBiABKAVCYrpIX7oBXAoaY2FuZGlkYXRlLmV4cGVyaWVuY2VfeWVhcnMSJUV4cGVyaWVuY2UgaXMgYmV0d2VlbiAwIGFuZCA1MCB5ZWFycy4aF3RoaXMgPj0gMCAmJiB0aGlzIDw9IDUwSACIAQESRQoGc3RhdHVzGAcgASgOMiQuaW50aW1lLmNhbmRpZGF0ZS52MS5DYW5kaWRhdGVTdGF0dXNCCrpIB4IBBBABIABIAYgBAUITChFfZXhwZXJpZW5jZV95ZWFyc0IJCgdfc3RhdHVzIkwKF0NyZWF0ZUNhbmRpZGF0ZVJlc3BvbnNlEjEKCWNhbmRpZGF0ZRgBIAEoCzIeLmludGltZS5jYW5kaWRhdGUudjEuQ2FuZGlkYXRlIqIBChNHZXRDYW5kaWRhdGVSZXF1ZXN0EooBCgJpZBgBIAEoCUJ+ukh7ugF4CgxjYW5kaWRhdGUuaWQSIlRoaXMgaXMgbm90IHRoZSBpZCBvZiBhIGNhbmRpZGF0ZS4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpIkkKFEdldENhbmRpZGF0ZVJlc3BvbnNlEjEKCWNhbmRpZGF0ZRgBIAEoCzIeLmludGltZS5jYW5kaWRhdGUudjEuQ2FuZGlkYXRlIucEChVMaXN0Q2FuZGlkYXRlc1JlcXVlc3QSXwoJcGFnZV9zaXplGAEgASgFQky6SEm6AUYKCXBhZ2Vfc2l6ZRIfQSBwYWdlIGhhcyBhdCBtb3N0IDEwMCBlbnRyaWVzLhoYdGhpcyA+PSAwICYmIHRoaXMgPD0gMTAwEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAIElMKBXF1ZXJ5GAMgASgJQkS6SEG6AT4KBXF1ZXJ5EiJTZWFyY2ggZm9yIGF0IG1vc3QgMjAwIGNoYXJhY3RlcnMuGhFzaXplKHRoaXMpIDw9IDIwMBJLCghzdGF0dXNlcxgEIAMoDjIkLmludGltZS5jYW5kaWRhdGUudjEuQ2FuZGlkYXRlU3RhdHVzQhO6SBCSAQ0QBRgBIgeCAQQQASAAEhYKBXNraWxsGAUgASgJQge6SARyAhhkEoUBChRtaW5fZXhwZXJpZW5jZV95ZWFycxgGIAEoBUJiukhfugFcChpjYW5kaWRhdGUuZXhwZXJpZW5jZV95ZWFycxIlRXhwZXJpZW5jZSBpcyBiZXR3ZWVuIDAgYW5kIDUwIHllYXJzLhoXdGhpcyA+PSAwICYmIHRoaXMgPD0gNTBIAIgBARIgChNyZWFkeV9mb3JfcGxhY2VtZW50GAcgASgISAGIAQESOgoEc29ydBgIIAEoDjIiLmludGltZS5jYW5kaWRhdGUudjEuQ2FuZGlkYXRlU29ydEIIukgFggECEAFCFwoVX21pbl9leHBlcmllbmNlX3llYXJzQhYKFF9yZWFkeV9mb3JfcGxhY2VtZW50ImUKFkxpc3RDYW5kaWRhdGVzUmVzcG9uc2USMgoKY2FuZGlkYXRlcxgBIAMoCzIeLmludGltZS5jYW5kaWRhdGUudjEuQ2FuZGlkYXRlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLuDAoWVXBkYXRlQ2FuZGlkYXRlUmVxdWVzdBKKAQoCaWQYASABKAlCfrpIe7oBeAoMY2FuZGlkYXRlLmlkEiJUaGlzIGlzIG5vdCB0aGUgaWQgb2YgYSBjYW5kaWRhdGUuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKRJzCgd2ZXJzaW9uGAIgASgDQmK6SF+6AVwKEWNhbmRpZGF0ZS52ZXJzaW9uEjxTYXkgd2hpY2ggdmVyc2lvbiBvZiB0aGUgY2FuZGlkYXRlIHRoZSBjaGFuZ2Ugd2FzIG1hZGUgZnJvbS4aCXRoaXMgPj0gMRKFAQoJZnVsbF9uYW1lGAMgASgJQm26SGq6AWcKDnVzZXIuZnVsbF9uYW1lEihHaXZlIGEgZnVsbCBuYW1lIG9mIDEgdG8gMjU1IGNoYXJhY3RlcnMuGit0aGlzLm1hdGNoZXMoJ1teXFxzXScpICYmIHNpemUodGhpcykgPD0gMjU1SACIAQESpwEKBXBob25lGAQgASgJQpIBukiOAboBigEKCnVzZXIucGhvbmUSVEEgcGhvbmUgbnVtYmVyIGhhcyAyIHRvIDE1IGRpZ2l0cywgbWF5IGJlZ2luIHdpdGggYSBwbHVzLCBhbmQgZG9lcyBub3QgYmVnaW4gd2l0aCAwLhomdGhpcy5tYXRjaGVzKCdeWytdP1sxLTldWzAtOV17MSwxNH0kJylIAYgBARLYAQoKcmVzdW1lX3VybBgFIAEoCUK+AbpIugG6AbYBChRjYW5kaWRhdGUucmVzdW1lX3VybBJaQSByZXN1bWUgaGFzIGFuIGFkZHJlc3MgdGhhdCBiZWdpbnMgd2l0aCBodHRwOi8vIG9yIGh0dHBzOi8vLCBvZiBhdCBtb3N0IDIsMDQ4IGNoYXJhY3RlcnMuGkJzaXplKHRoaXMpIDw9IDIwNDggJiYgdGhpcy5tYXRjaGVzKCdeaHR0cHM/Oi8vW15cXHMvPyNdK1teXFxzXSokJylIAogBARJHCgZza2lsbHMYBiABKAsyMi5pbnRpbWUuY2FuZGlkYXRlLnYxLlVwZGF0ZUNhbmRpZGF0ZVJlcXVlc3QuU2tpbGxzSAOIAQESgQEKEGV4cGVyaWVuY2VfeWVhcnMYByABKAVCYrpIX7oBXAoaY2FuZGlkYXRlLmV4cGVyaWVuY2VfeWVhcnMSJUV4cGVyaWVuY2UgaXMgYmV0d2VlbiAwIGFuZCA1MCB5ZWFycy4aF3RoaXMgPj0gMCAmJiB0aGlzIDw9IDUwSASIAQESRQoGc3RhdHVzGAggASgOMiQuaW50aW1lLmNhbmRpZGF0ZS52MS5DYW5kaWRhdGVTdGF0dXNCCrpIB4IBBBABIABIBYgBARIgChNyZWFkeV9mb3JfcGxhY2VtZW50GAkgASgISAaIAQESWQoFY2xlYXIYCiADKA4yNS5pbnRpbWUuY2FuZGlkYXRlLnYxLlVwZGF0ZUNhbmRpZGF0ZVJlcXVlc3QuQ2xlYXJhYmxlQhO6SBCSAQ0QAxgBIgeCAQQQASAAGtIBCgZTa2lsbHMSxwEKBnZhbHVlcxgBIAMoCUK2AbpIsgG6AT8KEGNhbmRpZGF0ZS5za2lsbHMSGE5hbWUgYXQgbW9zdCAxMDAgc2tpbGxzLhoRc2l6ZSh0aGlzKSA8PSAxMDCSAW0ia7oBaAoXY2FuZGlkYXRlLnNraWxscy5sZW5ndGgSIEEgc2tpbGwgaGFzIDEgdG8gMTAwIGNoYXJhY3RlcnMuGit0aGlzLm1hdGNoZXMoJ1teXFxzXScpICYmIHNpemUodGhpcykgPD0gMTAwInUKCUNsZWFyYWJsZRIZChVDTEVBUkFCTEVfVU5TUEVDSUZJRUQQABITCg9DTEVBUkFCTEVfUEhPTkUQARIYChRDTEVBUkFCTEVfUkVTVU1FX1VSTBACEh4KGkNMRUFSQUJMRV9FWFBFUklFTkNFX1lFQVJTEANCDAoKX2Z1bGxfbmFtZUIICgZfcGhvbmVCDQoLX3Jlc3VtZV91cmxCCQoHX3NraWxsc0ITChFfZXhwZXJpZW5jZV95ZWFyc0IJCgdfc3RhdHVzQhYKFF9yZWFkeV9mb3JfcGxhY2VtZW50IkwKF1VwZGF0ZUNhbmRpZGF0ZVJlc3BvbnNlEjEKCWNhbmRpZGF0ZRgBIAEoCzIeLmludGltZS5jYW5kaWRhdGUudjEuQ2FuZGlkYXRlIpICChZEZWxldGVDYW5kaWRhdGVSZXF1ZXN0EooBCgJpZBgBIAEoCUJ+ukh7ugF4CgxjYW5kaWRhdGUuaWQSIlRoaXMgaXMgbm90IHRoZSBpZCBvZiBhIGNhbmRpZGF0ZS4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpEmsKB3ZlcnNpb24YAiABKANCWrpIV7oBVAoRY2FuZGlkYXRlLnZlcnNpb24SNFNheSB3aGljaCB2ZXJzaW9uIG9mIHRoZSBjYW5kaWRhdGUgaXMgdG8gYmUgZGVsZXRlZC4aCXRoaXMgPj0gMSIZChdEZWxldGVDYW5kaWRhdGVSZXNwb25zZSKVAwoVUGxhY2VDYW5kaWRhdGVSZXF1ZXN0EooBCgJpZBgBIAEoCUJ+ukh7ugF4CgxjYW5kaWRhdGUuaWQSIlRoaXMgaXMgbm90IHRoZSBpZCBvZiBhIGNhbmRpZGF0ZS4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpEmoKB3ZlcnNpb24YAiABKANCWbpIVroBUwoRY2FuZGlkYXRlLnZlcnNpb24SM1NheSB3aGljaCB2ZXJzaW9uIG9mIHRoZSBjYW5kaWRhdGUgaXMgdG8gYmUgcGxhY2VkLhoJdGhpcyA+PSAxEoIBCgZqb2JfaWQYAyABKAlCcrpIb7oBbAoGam9iLmlkEhxUaGlzIGlzIG5vdCB0aGUgaWQgb2YgYSBqb2IuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKSJ+ChZQbGFjZUNhbmRpZGF0ZVJlc3BvbnNlEjEKCWNhbmRpZGF0ZRgBIAEoCzIeLmludGltZS5jYW5kaWRhdGUudjEuQ2FuZGlkYXRlEjEKCXBsYWNlbWVudBgCIAEoCzIeLmludGltZS5jYW5kaWRhdGUudjEuUGxhY2VtZW50IoMGChVMaXN0UG9kTWV0cmljc1JlcXVlc3QSXwoJcGFnZV9zaXplGAEgASgFQky6SEm6AUYKCXBhZ2Vfc2l6ZRIfQSBwYWdlIGhhcyBhdCBtb3N0IDEwMCBlbnRyaWVzLhoYdGhpcyA+PSAwICYmIHRoaXMgPD0gMTAwEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAIEpwBCgpmcm9tX21vbnRoGAMgASgJQocBukiDAboBfQoRcG9kX21ldHJpY3MubW9udGgSIEEgbW9udGggaXMgd3JpdHRlbiBsaWtlIDIwMjYtMTEuGkZ0aGlzLm1hdGNoZXMoJ15bMC05XXs0fS0oMFsxLTldfDFbMC0yXSkkJykgJiYgIXRoaXMuc3RhcnRzV2l0aCgnMDAwMCcp2AEBEpoBCgh0b19tb250aBgEIAEoCUKHAbpIgwG6AX0KEXBvZF9tZXRyaWNzLm1vbnRoEiBBIG1vbnRoIGlzIHdyaXR0ZW4gbGlrZSAyMDI2LTExLhpGdGhpcy5tYXRjaGVzKCdeWzAtOV17NH0tKDBbMS05XXwxWzAtMl0pJCcpICYmICF0aGlzLnN0YXJ0c1dpdGgoJzAwMDAnKdgBARKPAQoMcmVjcnVpdGVyX2lkGAUgASgJQnm6SHa6AXAKB3VzZXIuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhIHBlcnNvbi4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcp2AEBOpwBukiYARqVAQoYdG9fbW9udGgubm90X2JlZm9yZV9mcm9tEidUaGUgbGFzdCBtb250aCBpcyBub3QgYmVmb3JlIHRoZSBmaXJzdC4aUHRoaXMuZnJvbV9tb250aCA9PSAnJyB8fCB0aGlzLnRvX21vbnRoID09ICcnIHx8IHRoaXMudG9fbW9udGggPj0gdGhpcy5mcm9tX21vbnRoImcKFkxpc3RQb2RNZXRyaWNzUmVzcG9uc2USNAoLcG9kX21ldHJpY3MYASADKAsyHy5pbnRpbWUuY2FuZGlkYXRlLnYxLlBvZE1ldHJpY3MSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKoIBCg1DYW5kaWRhdGVTb3J0Eh4KGkNBTkRJREFURV9TT1JUX1VOU1BFQ0lGSUVEEAASGQoVQ0FORElEQVRFX1NPUlRfTkVXRVNUEAESFwoTQ0FORElEQVRFX1NPUlRfTkFNRRACEh0KGUNBTkRJREFURV9TT1JUX0VYUEVSSUVOQ0UQAzK4BwoQQ2FuZGlkYXRlU2VydmljZRKEAQoPQ3JlYXRlQ2FuZGlkYXRlEisuaW50aW1lLmNhbmRpZGF0ZS52MS5DcmVhdGVDYW5kaWRhdGVSZXF1ZXN0GiwuaW50aW1lLmNhbmRpZGF0ZS52MS5DcmVhdGVDYW5kaWRhdGVSZXNwb25zZSIWqrsYEhIQY2FuZGlkYXRlOmNyZWF0ZRJ8CgxHZXRDYW5kaWRhdGUSKC5pbnRpbWUuY2FuZGlkYXRlLnYxLkdldENhbmRpZGF0ZVJlcXVlc3QaKS5pbnRpbWUuY2FuZGlkYXRlLnYxLkdldENhbmRpZGF0ZVJlc3BvbnNlIheQAgGquxgQEg5jYW5kaWRhdGU6cmVhZBKCAQoOTGlzdENhbmRpZGF0ZXMSKi5pbnRpbWUuY2FuZGlkYXRlLnYxLkxpc3RDYW5kaWRhdGVzUmVxdWVzdBorLmludGltZS5jYW5kaWRhdGUudjEuTGlzdENhbmRpZGF0ZXNSZXNwb25zZSIXkAIBqrsYEBIOY2FuZGlkYXRlOnJlYWQShwEKD1VwZGF0ZUNhbmRpZGF0ZRIrLmludGltZS5jYW5kaWRhdGUudjEuVXBkYXRlQ2FuZGlkYXRlUmVxdWVzdBosLmludGltZS5jYW5kaWRhdGUudjEuVXBkYXRlQ2FuZGlkYXRlUmVzcG9uc2UiGZACAqq7GBISEGNhbmRpZGF0ZTp1cGRhdGUShwEKD0RlbGV0ZUNhbmRpZGF0ZRIrLmludGltZS5jYW5kaWRhdGUudjEuRGVsZXRlQ2FuZGlkYXRlUmVxdWVzdBosLmludGltZS5jYW5kaWRhdGUudjEuRGVsZXRlQ2FuZGlkYXRlUmVzcG9uc2UiGZACAqq7GBISEGNhbmRpZGF0ZTpkZWxldGUSgAEKDlBsYWNlQ2FuZGlkYXRlEiouaW50aW1lLmNhbmRpZGF0ZS52MS5QbGFjZUNhbmRpZGF0ZVJlcXVlc3QaKy5pbnRpbWUuY2FuZGlkYXRlLnYxLlBsYWNlQ2FuZGlkYXRlUmVzcG9uc2UiFaq7GBESD2NhbmRpZGF0ZTpwbGFjZRKCAQoOTGlzdFBvZE1ldHJpY3MSKi5pbnRpbWUuY2FuZGlkYXRlLnYxLkxpc3RQb2RNZXRyaWNzUmVxdWVzdBorLmludGltZS5jYW5kaWRhdGUudjEuTGlzdFBvZE1ldHJpY3NSZXNwb25zZSIXkAIBqrsYEBIOY2FuZGlkYXRlOnJlYWRC6QEKF2NvbS5pbnRpbWUuY2FuZGlkYXRlLnYxQhVDYW5kaWRhdGVTZXJ2aWNlUHJvdG9QAVpJZ2l0aHViLmNvbS9pbnRpbWUtc29sdXRpb25zL2ludGltZS9nZW4vZ28vaW50aW1lL2NhbmRpZGF0ZS92MTtjYW5kaWRhdGV2MaICA0lDWKoCE0ludGltZS5DYW5kaWRhdGUuVjHKAhNJbnRpbWVcQ2FuZGlkYXRlXFYx4gIfSW50aW1lXENhbmRpZGF0ZVxWMVxHUEJNZXRhZGF0YeoCFUludGltZTo6Q2FuZGlkYXRlOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_intime_auth_v1_options, file_intime_candidate_v1_candidate, file_intime_candidate_v1_pod_metrics]);
+
+/**
+ * CreateCandidateRequest is the request of CreateCandidate.
+ *
+ * @generated from message intime.candidate.v1.CreateCandidateRequest
+ */
+export type CreateCandidateRequest = Message<"intime.candidate.v1.CreateCandidateRequest"> & {
+  /**
+   * The e-mail address, which nobody else in the organisation has.
+   *
+   * @generated from field: string email = 1;
+   */
+  email: string;
+
+  /**
+   * The full name, 1 to 255 characters.
+   *
+   * @generated from field: string full_name = 2;
+   */
+  fullName: string;
+
+  /**
+   * The phone number; may be left empty.
+   *
+   * @generated from field: string phone = 3;
+   */
+  phone: string;
+
+  /**
+   * The address of his resume; may be left empty.
+   *
+   * @generated from field: string resume_url = 4;
+   */
+  resumeUrl: string;
+
+  /**
+   * What he can do: at most 100 skills, each 1 to 100 characters.
+   *
+   * @generated from field: repeated string skills = 5;
+   */
+  skills: string[];
+
+  /**
+   * His experience in years, 0 to 50.
+   *
+   * @generated from field: optional int32 experience_years = 6;
+   */
+  experienceYears?: number | undefined;
+
+  /**
+   * Where he stands; looking for a job where it is not said.
+   *
+   * @generated from field: optional intime.candidate.v1.CandidateStatus status = 7;
+   */
+  status?: CandidateStatus | undefined;
+};
+
+/**
+ * Describes the message intime.candidate.v1.CreateCandidateRequest.
+ * Use `create(CreateCandidateRequestSchema)` to create a new message.
+ */
+export const CreateCandidateRequestSchema: GenMessage<CreateCandidateRequest> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 0);
+
+/**
+ * CreateCandidateResponse is the response of CreateCandidate.
+ *
+ * @generated from message intime.candidate.v1.CreateCandidateResponse
+ */
+export type CreateCandidateResponse = Message<"intime.candidate.v1.CreateCandidateResponse"> & {
+  /**
+   * The candidate as it was stored.
+   *
+   * @generated from field: intime.candidate.v1.Candidate candidate = 1;
+   */
+  candidate?: Candidate | undefined;
+};
+
+/**
+ * Describes the message intime.candidate.v1.CreateCandidateResponse.
+ * Use `create(CreateCandidateResponseSchema)` to create a new message.
+ */
+export const CreateCandidateResponseSchema: GenMessage<CreateCandidateResponse> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 1);
+
+/**
+ * GetCandidateRequest is the request of GetCandidate.
+ *
+ * @generated from message intime.candidate.v1.GetCandidateRequest
+ */
+export type GetCandidateRequest = Message<"intime.candidate.v1.GetCandidateRequest"> & {
+  /**
+   * The id of the candidate.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message intime.candidate.v1.GetCandidateRequest.
+ * Use `create(GetCandidateRequestSchema)` to create a new message.
+ */
+export const GetCandidateRequestSchema: GenMessage<GetCandidateRequest> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 2);
+
+/**
+ * GetCandidateResponse is the response of GetCandidate.
+ *
+ * @generated from message intime.candidate.v1.GetCandidateResponse
+ */
+export type GetCandidateResponse = Message<"intime.candidate.v1.GetCandidateResponse"> & {
+  /**
+   * The candidate.
+   *
+   * @generated from field: intime.candidate.v1.Candidate candidate = 1;
+   */
+  candidate?: Candidate | undefined;
+};
+
+/**
+ * Describes the message intime.candidate.v1.GetCandidateResponse.
+ * Use `create(GetCandidateResponseSchema)` to create a new message.
+ */
+export const GetCandidateResponseSchema: GenMessage<GetCandidateResponse> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 3);
+
+/**
+ * ListCandidatesRequest is the request of ListCandidates. Every filter that is given must match.
+ *
+ * @generated from message intime.candidate.v1.ListCandidatesRequest
+ */
+export type ListCandidatesRequest = Message<"intime.candidate.v1.ListCandidatesRequest"> & {
+  /**
+   * How many entries at most: 1 to 100, 0 for 50.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before, with the same filters and order; empty for the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Text to look for in name, address and skills, in any case; at most 200 characters.
+   *
+   * @generated from field: string query = 3;
+   */
+  query: string;
+
+  /**
+   * Only candidates who stand at one of these.
+   *
+   * @generated from field: repeated intime.candidate.v1.CandidateStatus statuses = 4;
+   */
+  statuses: CandidateStatus[];
+
+  /**
+   * Only candidates with this skill, in any case.
+   *
+   * @generated from field: string skill = 5;
+   */
+  skill: string;
+
+  /**
+   * Only candidates with at least this experience in years.
+   *
+   * @generated from field: optional int32 min_experience_years = 6;
+   */
+  minExperienceYears?: number | undefined;
+
+  /**
+   * Only candidates who are, or are not, ready for placement.
+   *
+   * @generated from field: optional bool ready_for_placement = 7;
+   */
+  readyForPlacement?: boolean | undefined;
+
+  /**
+   * The order; newest first where it is not said.
+   *
+   * @generated from field: intime.candidate.v1.CandidateSort sort = 8;
+   */
+  sort: CandidateSort;
+};
+
+/**
+ * Describes the message intime.candidate.v1.ListCandidatesRequest.
+ * Use `create(ListCandidatesRequestSchema)` to create a new message.
+ */
+export const ListCandidatesRequestSchema: GenMessage<ListCandidatesRequest> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 4);
+
+/**
+ * ListCandidatesResponse is the response of ListCandidates.
+ *
+ * @generated from message intime.candidate.v1.ListCandidatesResponse
+ */
+export type ListCandidatesResponse = Message<"intime.candidate.v1.ListCandidatesResponse"> & {
+  /**
+   * The candidates, in the order that was asked for.
+   *
+   * @generated from field: repeated intime.candidate.v1.Candidate candidates = 1;
+   */
+  candidates: Candidate[];
+
+  /**
+   * The token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message intime.candidate.v1.ListCandidatesResponse.
+ * Use `create(ListCandidatesResponseSchema)` to create a new message.
+ */
+export const ListCandidatesResponseSchema: GenMessage<ListCandidatesResponse> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 5);
+
+/**
+ * UpdateCandidateRequest is the request of UpdateCandidate.
+ *
+ * @generated from message intime.candidate.v1.UpdateCandidateRequest
+ */
+export type UpdateCandidateRequest = Message<"intime.candidate.v1.UpdateCandidateRequest"> & {
+  /**
+   * The id of the candidate.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The version that the change was made from. A candidate that has changed since is left alone.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * The full name, 1 to 255 characters.
+   *
+   * @generated from field: optional string full_name = 3;
+   */
+  fullName?: string | undefined;
+
+  /**
+   * The phone number.
+   *
+   * @generated from field: optional string phone = 4;
+   */
+  phone?: string | undefined;
+
+  /**
+   * The address of his resume.
+   *
+   * @generated from field: optional string resume_url = 5;
+   */
+  resumeUrl?: string | undefined;
+
+  /**
+   * The skills, all of them.
+   *
+   * @generated from field: optional intime.candidate.v1.UpdateCandidateRequest.Skills skills = 6;
+   */
+  skills?: UpdateCandidateRequest_Skills | undefined;
+
+  /**
+   * His experience in years, 0 to 50.
+   *
+   * @generated from field: optional int32 experience_years = 7;
+   */
+  experienceYears?: number | undefined;
+
+  /**
+   * Where he stands.
+   *
+   * @generated from field: optional intime.candidate.v1.CandidateStatus status = 8;
+   */
+  status?: CandidateStatus | undefined;
+
+  /**
+   * Whether a placement can begin at once.
+   *
+   * @generated from field: optional bool ready_for_placement = 9;
+   */
+  readyForPlacement?: boolean | undefined;
+
+  /**
+   * The fields to make empty. A field may not be sent and cleared at once.
+   *
+   * @generated from field: repeated intime.candidate.v1.UpdateCandidateRequest.Clearable clear = 10;
+   */
+  clear: UpdateCandidateRequest_Clearable[];
+};
+
+/**
+ * Describes the message intime.candidate.v1.UpdateCandidateRequest.
+ * Use `create(UpdateCandidateRequestSchema)` to create a new message.
+ */
+export const UpdateCandidateRequestSchema: GenMessage<UpdateCandidateRequest> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 6);
+
+/**
+ * Skills is a list that can be told from one not sent.
+ *
+ * @generated from message intime.candidate.v1.UpdateCandidateRequest.Skills
+ */
+export type UpdateCandidateRequest_Skills = Message<"intime.candidate.v1.UpdateCandidateRequest.Skills"> & {
+  /**
+   * What he can do: at most 100 skills, each 1 to 100 characters.
+   *
+   * @generated from field: repeated string values = 1;
+   */
+  values: string[];
+};
+
+/**
+ * Describes the message intime.candidate.v1.UpdateCandidateRequest.Skills.
+ * Use `create(UpdateCandidateRequest_SkillsSchema)` to create a new message.
+ */
+export const UpdateCandidateRequest_SkillsSchema: GenMessage<UpdateCandidateRequest_Skills> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 6, 0);
+
+/**
+ * Clearable names a field that may be empty.
+ *
+ * @generated from enum intime.candidate.v1.UpdateCandidateRequest.Clearable
+ */
+export enum UpdateCandidateRequest_Clearable {
+  /**
+   * Not a field.
+   *
+   * @generated from enum value: CLEARABLE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The field phone.
+   *
+   * @generated from enum value: CLEARABLE_PHONE = 1;
+   */
+  PHONE = 1,
+
+  /**
+   * The field resume_url.
+   *
+   * @generated from enum value: CLEARABLE_RESUME_URL = 2;
+   */
+  RESUME_URL = 2,
+
+  /**
+   * The field experience_years.
+   *
+   * @generated from enum value: CLEARABLE_EXPERIENCE_YEARS = 3;
+   */
+  EXPERIENCE_YEARS = 3,
+}
+
+/**
+ * Describes the enum intime.candidate.v1.UpdateCandidateRequest.Clearable.
+ */
+export const UpdateCandidateRequest_ClearableSchema: GenEnum<UpdateCandidateRequest_Clearable> = /*@__PURE__*/
+  enumDesc(file_intime_candidate_v1_candidate_service, 6, 0);
+
+/**
+ * UpdateCandidateResponse is the response of UpdateCandidate.
+ *
+ * @generated from message intime.candidate.v1.UpdateCandidateResponse
+ */
+export type UpdateCandidateResponse = Message<"intime.candidate.v1.UpdateCandidateResponse"> & {
+  /**
+   * The candidate as it is stored now.
+   *
+   * @generated from field: intime.candidate.v1.Candidate candidate = 1;
+   */
+  candidate?: Candidate | undefined;
+};
+
+/**
+ * Describes the message intime.candidate.v1.UpdateCandidateResponse.
+ * Use `create(UpdateCandidateResponseSchema)` to create a new message.
+ */
+export const UpdateCandidateResponseSchema: GenMessage<UpdateCandidateResponse> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 7);
+
+/**
+ * DeleteCandidateRequest is the request of DeleteCandidate.
+ *
+ * @generated from message intime.candidate.v1.DeleteCandidateRequest
+ */
+export type DeleteCandidateRequest = Message<"intime.candidate.v1.DeleteCandidateRequest"> & {
+  /**
+   * The id of the candidate.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The version that is to be deleted. A candidate that has changed since is left alone.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message intime.candidate.v1.DeleteCandidateRequest.
+ * Use `create(DeleteCandidateRequestSchema)` to create a new message.
+ */
+export const DeleteCandidateRequestSchema: GenMessage<DeleteCandidateRequest> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 8);
+
+/**
+ * DeleteCandidateResponse is the response of DeleteCandidate.
+ *
+ * @generated from message intime.candidate.v1.DeleteCandidateResponse
+ */
+export type DeleteCandidateResponse = Message<"intime.candidate.v1.DeleteCandidateResponse"> & {
+};
+
+/**
+ * Describes the message intime.candidate.v1.DeleteCandidateResponse.
+ * Use `create(DeleteCandidateResponseSchema)` to create a new message.
+ */
+export const DeleteCandidateResponseSchema: GenMessage<DeleteCandidateResponse> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 9);
+
+/**
+ * PlaceCandidateRequest is the request of PlaceCandidate.
+ *
+ * @generated from message intime.candidate.v1.PlaceCandidateRequest
+ */
+export type PlaceCandidateRequest = Message<"intime.candidate.v1.PlaceCandidateRequest"> & {
+  /**
+   * The id of the candidate.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The version that is to be placed. A candidate that has changed since is left alone.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * The id of an open job.
+   *
+   * @generated from field: string job_id = 3;
+   */
+  jobId: string;
+};
+
+/**
+ * Describes the message intime.candidate.v1.PlaceCandidateRequest.
+ * Use `create(PlaceCandidateRequestSchema)` to create a new message.
+ */
+export const PlaceCandidateRequestSchema: GenMessage<PlaceCandidateRequest> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 10);
+
+/**
+ * PlaceCandidateResponse is the response of PlaceCandidate.
+ *
+ * @generated from message intime.candidate.v1.PlaceCandidateResponse
+ */
+export type PlaceCandidateResponse = Message<"intime.candidate.v1.PlaceCandidateResponse"> & {
+  /**
+   * The candidate as he is stored now.
+   *
+   * @generated from field: intime.candidate.v1.Candidate candidate = 1;
+   */
+  candidate?: Candidate | undefined;
+
+  /**
+   * The placement.
+   *
+   * @generated from field: intime.candidate.v1.Placement placement = 2;
+   */
+  placement?: Placement | undefined;
+};
+
+/**
+ * Describes the message intime.candidate.v1.PlaceCandidateResponse.
+ * Use `create(PlaceCandidateResponseSchema)` to create a new message.
+ */
+export const PlaceCandidateResponseSchema: GenMessage<PlaceCandidateResponse> = /*@__PURE__*/
+  messageDesc(file_intime_candidate_v1_candidate_service, 11);
 
 /**
  * ListPodMetricsRequest is the request of ListPodMetrics. Every filter that is given must match.
@@ -65,7 +564,7 @@ export type ListPodMetricsRequest = Message<"intime.candidate.v1.ListPodMetricsR
  * Use `create(ListPodMetricsRequestSchema)` to create a new message.
  */
 export const ListPodMetricsRequestSchema: GenMessage<ListPodMetricsRequest> = /*@__PURE__*/
-  messageDesc(file_intime_candidate_v1_candidate_service, 0);
+  messageDesc(file_intime_candidate_v1_candidate_service, 12);
 
 /**
  * ListPodMetricsResponse is the response of ListPodMetrics.
@@ -93,7 +592,48 @@ export type ListPodMetricsResponse = Message<"intime.candidate.v1.ListPodMetrics
  * Use `create(ListPodMetricsResponseSchema)` to create a new message.
  */
 export const ListPodMetricsResponseSchema: GenMessage<ListPodMetricsResponse> = /*@__PURE__*/
-  messageDesc(file_intime_candidate_v1_candidate_service, 1);
+  messageDesc(file_intime_candidate_v1_candidate_service, 13);
+
+/**
+ * CandidateSort is the order of a list.
+ *
+ * @generated from enum intime.candidate.v1.CandidateSort
+ */
+export enum CandidateSort {
+  /**
+   * Not said: newest first.
+   *
+   * @generated from enum value: CANDIDATE_SORT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Newest first.
+   *
+   * @generated from enum value: CANDIDATE_SORT_NEWEST = 1;
+   */
+  NEWEST = 1,
+
+  /**
+   * By full name.
+   *
+   * @generated from enum value: CANDIDATE_SORT_NAME = 2;
+   */
+  NAME = 2,
+
+  /**
+   * Most experience first.
+   *
+   * @generated from enum value: CANDIDATE_SORT_EXPERIENCE = 3;
+   */
+  EXPERIENCE = 3,
+}
+
+/**
+ * Describes the enum intime.candidate.v1.CandidateSort.
+ */
+export const CandidateSortSchema: GenEnum<CandidateSort> = /*@__PURE__*/
+  enumDesc(file_intime_candidate_v1_candidate_service, 0);
 
 /**
  * CandidateService serves the candidates of the caller's organisation.
@@ -101,6 +641,68 @@ export const ListPodMetricsResponseSchema: GenMessage<ListPodMetricsResponse> = 
  * @generated from service intime.candidate.v1.CandidateService
  */
 export const CandidateService: GenService<{
+  /**
+   * CreateCandidate creates a candidate and publishes user.created in the same transaction.
+   *
+   * @generated from rpc intime.candidate.v1.CandidateService.CreateCandidate
+   */
+  createCandidate: {
+    methodKind: "unary";
+    input: typeof CreateCandidateRequestSchema;
+    output: typeof CreateCandidateResponseSchema;
+  },
+  /**
+   * GetCandidate returns a candidate.
+   *
+   * @generated from rpc intime.candidate.v1.CandidateService.GetCandidate
+   */
+  getCandidate: {
+    methodKind: "unary";
+    input: typeof GetCandidateRequestSchema;
+    output: typeof GetCandidateResponseSchema;
+  },
+  /**
+   * ListCandidates returns candidates.
+   *
+   * @generated from rpc intime.candidate.v1.CandidateService.ListCandidates
+   */
+  listCandidates: {
+    methodKind: "unary";
+    input: typeof ListCandidatesRequestSchema;
+    output: typeof ListCandidatesResponseSchema;
+  },
+  /**
+   * UpdateCandidate changes the fields that are sent and leaves the others as they are. A candidate may change
+   * himself, but neither whether he is blacklisted nor whether he is ready for placement.
+   *
+   * @generated from rpc intime.candidate.v1.CandidateService.UpdateCandidate
+   */
+  updateCandidate: {
+    methodKind: "unary";
+    input: typeof UpdateCandidateRequestSchema;
+    output: typeof UpdateCandidateResponseSchema;
+  },
+  /**
+   * DeleteCandidate deletes somebody who is a candidate and nothing else. He is kept in the database, but no longer
+   * found.
+   *
+   * @generated from rpc intime.candidate.v1.CandidateService.DeleteCandidate
+   */
+  deleteCandidate: {
+    methodKind: "unary";
+    input: typeof DeleteCandidateRequestSchema;
+    output: typeof DeleteCandidateResponseSchema;
+  },
+  /**
+   * PlaceCandidate places a candidate in an open job, and publishes candidate.placed in the same transaction.
+   *
+   * @generated from rpc intime.candidate.v1.CandidateService.PlaceCandidate
+   */
+  placeCandidate: {
+    methodKind: "unary";
+    input: typeof PlaceCandidateRequestSchema;
+    output: typeof PlaceCandidateResponseSchema;
+  },
   /**
    * ListPodMetrics returns how many candidates were placed, by month and by who placed them, newest month first. Who sees
    * only himself as a candidate sees none.

@@ -35,6 +35,24 @@ const (
 // reflection-formatted method names, remove the leading slash and convert the remaining slash to a
 // period.
 const (
+	// CandidateServiceCreateCandidateProcedure is the fully-qualified name of the CandidateService's
+	// CreateCandidate RPC.
+	CandidateServiceCreateCandidateProcedure = "/intime.candidate.v1.CandidateService/CreateCandidate"
+	// CandidateServiceGetCandidateProcedure is the fully-qualified name of the CandidateService's
+	// GetCandidate RPC.
+	CandidateServiceGetCandidateProcedure = "/intime.candidate.v1.CandidateService/GetCandidate"
+	// CandidateServiceListCandidatesProcedure is the fully-qualified name of the CandidateService's
+	// ListCandidates RPC.
+	CandidateServiceListCandidatesProcedure = "/intime.candidate.v1.CandidateService/ListCandidates"
+	// CandidateServiceUpdateCandidateProcedure is the fully-qualified name of the CandidateService's
+	// UpdateCandidate RPC.
+	CandidateServiceUpdateCandidateProcedure = "/intime.candidate.v1.CandidateService/UpdateCandidate"
+	// CandidateServiceDeleteCandidateProcedure is the fully-qualified name of the CandidateService's
+	// DeleteCandidate RPC.
+	CandidateServiceDeleteCandidateProcedure = "/intime.candidate.v1.CandidateService/DeleteCandidate"
+	// CandidateServicePlaceCandidateProcedure is the fully-qualified name of the CandidateService's
+	// PlaceCandidate RPC.
+	CandidateServicePlaceCandidateProcedure = "/intime.candidate.v1.CandidateService/PlaceCandidate"
 	// CandidateServiceListPodMetricsProcedure is the fully-qualified name of the CandidateService's
 	// ListPodMetrics RPC.
 	CandidateServiceListPodMetricsProcedure = "/intime.candidate.v1.CandidateService/ListPodMetrics"
@@ -42,6 +60,20 @@ const (
 
 // CandidateServiceClient is a client for the intime.candidate.v1.CandidateService service.
 type CandidateServiceClient interface {
+	// CreateCandidate creates a candidate and publishes user.created in the same transaction.
+	CreateCandidate(context.Context, *v1.CreateCandidateRequest) (*v1.CreateCandidateResponse, error)
+	// GetCandidate returns a candidate.
+	GetCandidate(context.Context, *v1.GetCandidateRequest) (*v1.GetCandidateResponse, error)
+	// ListCandidates returns candidates.
+	ListCandidates(context.Context, *v1.ListCandidatesRequest) (*v1.ListCandidatesResponse, error)
+	// UpdateCandidate changes the fields that are sent and leaves the others as they are. A candidate may change
+	// himself, but neither whether he is blacklisted nor whether he is ready for placement.
+	UpdateCandidate(context.Context, *v1.UpdateCandidateRequest) (*v1.UpdateCandidateResponse, error)
+	// DeleteCandidate deletes somebody who is a candidate and nothing else. He is kept in the database, but no longer
+	// found.
+	DeleteCandidate(context.Context, *v1.DeleteCandidateRequest) (*v1.DeleteCandidateResponse, error)
+	// PlaceCandidate places a candidate in an open job, and publishes candidate.placed in the same transaction.
+	PlaceCandidate(context.Context, *v1.PlaceCandidateRequest) (*v1.PlaceCandidateResponse, error)
 	// ListPodMetrics returns how many candidates were placed, by month and by who placed them, newest month first. Who sees
 	// only himself as a candidate sees none.
 	ListPodMetrics(context.Context, *v1.ListPodMetricsRequest) (*v1.ListPodMetricsResponse, error)
@@ -58,6 +90,46 @@ func NewCandidateServiceClient(httpClient connect.HTTPClient, baseURL string, op
 	baseURL = strings.TrimRight(baseURL, "/")
 	candidateServiceMethods := v1.File_intime_candidate_v1_candidate_service_proto.Services().ByName("CandidateService").Methods()
 	return &candidateServiceClient{
+		createCandidate: connect.NewClient[v1.CreateCandidateRequest, v1.CreateCandidateResponse](
+			httpClient,
+			baseURL+CandidateServiceCreateCandidateProcedure,
+			connect.WithSchema(candidateServiceMethods.ByName("CreateCandidate")),
+			connect.WithClientOptions(opts...),
+		),
+		getCandidate: connect.NewClient[v1.GetCandidateRequest, v1.GetCandidateResponse](
+			httpClient,
+			baseURL+CandidateServiceGetCandidateProcedure,
+			connect.WithSchema(candidateServiceMethods.ByName("GetCandidate")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listCandidates: connect.NewClient[v1.ListCandidatesRequest, v1.ListCandidatesResponse](
+			httpClient,
+			baseURL+CandidateServiceListCandidatesProcedure,
+			connect.WithSchema(candidateServiceMethods.ByName("ListCandidates")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		updateCandidate: connect.NewClient[v1.UpdateCandidateRequest, v1.UpdateCandidateResponse](
+			httpClient,
+			baseURL+CandidateServiceUpdateCandidateProcedure,
+			connect.WithSchema(candidateServiceMethods.ByName("UpdateCandidate")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		deleteCandidate: connect.NewClient[v1.DeleteCandidateRequest, v1.DeleteCandidateResponse](
+			httpClient,
+			baseURL+CandidateServiceDeleteCandidateProcedure,
+			connect.WithSchema(candidateServiceMethods.ByName("DeleteCandidate")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		placeCandidate: connect.NewClient[v1.PlaceCandidateRequest, v1.PlaceCandidateResponse](
+			httpClient,
+			baseURL+CandidateServicePlaceCandidateProcedure,
+			connect.WithSchema(candidateServiceMethods.ByName("PlaceCandidate")),
+			connect.WithClientOptions(opts...),
+		),
 		listPodMetrics: connect.NewClient[v1.ListPodMetricsRequest, v1.ListPodMetricsResponse](
 			httpClient,
 			baseURL+CandidateServiceListPodMetricsProcedure,
@@ -70,7 +142,67 @@ func NewCandidateServiceClient(httpClient connect.HTTPClient, baseURL string, op
 
 // candidateServiceClient implements CandidateServiceClient.
 type candidateServiceClient struct {
-	listPodMetrics *connect.Client[v1.ListPodMetricsRequest, v1.ListPodMetricsResponse]
+	createCandidate *connect.Client[v1.CreateCandidateRequest, v1.CreateCandidateResponse]
+	getCandidate    *connect.Client[v1.GetCandidateRequest, v1.GetCandidateResponse]
+	listCandidates  *connect.Client[v1.ListCandidatesRequest, v1.ListCandidatesResponse]
+	updateCandidate *connect.Client[v1.UpdateCandidateRequest, v1.UpdateCandidateResponse]
+	deleteCandidate *connect.Client[v1.DeleteCandidateRequest, v1.DeleteCandidateResponse]
+	placeCandidate  *connect.Client[v1.PlaceCandidateRequest, v1.PlaceCandidateResponse]
+	listPodMetrics  *connect.Client[v1.ListPodMetricsRequest, v1.ListPodMetricsResponse]
+}
+
+// CreateCandidate calls intime.candidate.v1.CandidateService.CreateCandidate.
+func (c *candidateServiceClient) CreateCandidate(ctx context.Context, req *v1.CreateCandidateRequest) (*v1.CreateCandidateResponse, error) {
+	response, err := c.createCandidate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetCandidate calls intime.candidate.v1.CandidateService.GetCandidate.
+func (c *candidateServiceClient) GetCandidate(ctx context.Context, req *v1.GetCandidateRequest) (*v1.GetCandidateResponse, error) {
+	response, err := c.getCandidate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListCandidates calls intime.candidate.v1.CandidateService.ListCandidates.
+func (c *candidateServiceClient) ListCandidates(ctx context.Context, req *v1.ListCandidatesRequest) (*v1.ListCandidatesResponse, error) {
+	response, err := c.listCandidates.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UpdateCandidate calls intime.candidate.v1.CandidateService.UpdateCandidate.
+func (c *candidateServiceClient) UpdateCandidate(ctx context.Context, req *v1.UpdateCandidateRequest) (*v1.UpdateCandidateResponse, error) {
+	response, err := c.updateCandidate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DeleteCandidate calls intime.candidate.v1.CandidateService.DeleteCandidate.
+func (c *candidateServiceClient) DeleteCandidate(ctx context.Context, req *v1.DeleteCandidateRequest) (*v1.DeleteCandidateResponse, error) {
+	response, err := c.deleteCandidate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PlaceCandidate calls intime.candidate.v1.CandidateService.PlaceCandidate.
+func (c *candidateServiceClient) PlaceCandidate(ctx context.Context, req *v1.PlaceCandidateRequest) (*v1.PlaceCandidateResponse, error) {
+	response, err := c.placeCandidate.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
 }
 
 // ListPodMetrics calls intime.candidate.v1.CandidateService.ListPodMetrics.
@@ -84,6 +216,20 @@ func (c *candidateServiceClient) ListPodMetrics(ctx context.Context, req *v1.Lis
 
 // CandidateServiceHandler is an implementation of the intime.candidate.v1.CandidateService service.
 type CandidateServiceHandler interface {
+	// CreateCandidate creates a candidate and publishes user.created in the same transaction.
+	CreateCandidate(context.Context, *v1.CreateCandidateRequest) (*v1.CreateCandidateResponse, error)
+	// GetCandidate returns a candidate.
+	GetCandidate(context.Context, *v1.GetCandidateRequest) (*v1.GetCandidateResponse, error)
+	// ListCandidates returns candidates.
+	ListCandidates(context.Context, *v1.ListCandidatesRequest) (*v1.ListCandidatesResponse, error)
+	// UpdateCandidate changes the fields that are sent and leaves the others as they are. A candidate may change
+	// himself, but neither whether he is blacklisted nor whether he is ready for placement.
+	UpdateCandidate(context.Context, *v1.UpdateCandidateRequest) (*v1.UpdateCandidateResponse, error)
+	// DeleteCandidate deletes somebody who is a candidate and nothing else. He is kept in the database, but no longer
+	// found.
+	DeleteCandidate(context.Context, *v1.DeleteCandidateRequest) (*v1.DeleteCandidateResponse, error)
+	// PlaceCandidate places a candidate in an open job, and publishes candidate.placed in the same transaction.
+	PlaceCandidate(context.Context, *v1.PlaceCandidateRequest) (*v1.PlaceCandidateResponse, error)
 	// ListPodMetrics returns how many candidates were placed, by month and by who placed them, newest month first. Who sees
 	// only himself as a candidate sees none.
 	ListPodMetrics(context.Context, *v1.ListPodMetricsRequest) (*v1.ListPodMetricsResponse, error)
@@ -96,6 +242,46 @@ type CandidateServiceHandler interface {
 // and JSON codecs. They also support gzip compression.
 func NewCandidateServiceHandler(svc CandidateServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
 	candidateServiceMethods := v1.File_intime_candidate_v1_candidate_service_proto.Services().ByName("CandidateService").Methods()
+	candidateServiceCreateCandidateHandler := connect.NewUnaryHandlerSimple(
+		CandidateServiceCreateCandidateProcedure,
+		svc.CreateCandidate,
+		connect.WithSchema(candidateServiceMethods.ByName("CreateCandidate")),
+		connect.WithHandlerOptions(opts...),
+	)
+	candidateServiceGetCandidateHandler := connect.NewUnaryHandlerSimple(
+		CandidateServiceGetCandidateProcedure,
+		svc.GetCandidate,
+		connect.WithSchema(candidateServiceMethods.ByName("GetCandidate")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	candidateServiceListCandidatesHandler := connect.NewUnaryHandlerSimple(
+		CandidateServiceListCandidatesProcedure,
+		svc.ListCandidates,
+		connect.WithSchema(candidateServiceMethods.ByName("ListCandidates")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	candidateServiceUpdateCandidateHandler := connect.NewUnaryHandlerSimple(
+		CandidateServiceUpdateCandidateProcedure,
+		svc.UpdateCandidate,
+		connect.WithSchema(candidateServiceMethods.ByName("UpdateCandidate")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	candidateServiceDeleteCandidateHandler := connect.NewUnaryHandlerSimple(
+		CandidateServiceDeleteCandidateProcedure,
+		svc.DeleteCandidate,
+		connect.WithSchema(candidateServiceMethods.ByName("DeleteCandidate")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	candidateServicePlaceCandidateHandler := connect.NewUnaryHandlerSimple(
+		CandidateServicePlaceCandidateProcedure,
+		svc.PlaceCandidate,
+		connect.WithSchema(candidateServiceMethods.ByName("PlaceCandidate")),
+		connect.WithHandlerOptions(opts...),
+	)
 	candidateServiceListPodMetricsHandler := connect.NewUnaryHandlerSimple(
 		CandidateServiceListPodMetricsProcedure,
 		svc.ListPodMetrics,
@@ -105,6 +291,18 @@ func NewCandidateServiceHandler(svc CandidateServiceHandler, opts ...connect.Han
 	)
 	return "/intime.candidate.v1.CandidateService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
+		case CandidateServiceCreateCandidateProcedure:
+			candidateServiceCreateCandidateHandler.ServeHTTP(w, r)
+		case CandidateServiceGetCandidateProcedure:
+			candidateServiceGetCandidateHandler.ServeHTTP(w, r)
+		case CandidateServiceListCandidatesProcedure:
+			candidateServiceListCandidatesHandler.ServeHTTP(w, r)
+		case CandidateServiceUpdateCandidateProcedure:
+			candidateServiceUpdateCandidateHandler.ServeHTTP(w, r)
+		case CandidateServiceDeleteCandidateProcedure:
+			candidateServiceDeleteCandidateHandler.ServeHTTP(w, r)
+		case CandidateServicePlaceCandidateProcedure:
+			candidateServicePlaceCandidateHandler.ServeHTTP(w, r)
 		case CandidateServiceListPodMetricsProcedure:
 			candidateServiceListPodMetricsHandler.ServeHTTP(w, r)
 		default:
@@ -115,6 +313,30 @@ func NewCandidateServiceHandler(svc CandidateServiceHandler, opts ...connect.Han
 
 // UnimplementedCandidateServiceHandler returns CodeUnimplemented from all methods.
 type UnimplementedCandidateServiceHandler struct{}
+
+func (UnimplementedCandidateServiceHandler) CreateCandidate(context.Context, *v1.CreateCandidateRequest) (*v1.CreateCandidateResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.candidate.v1.CandidateService.CreateCandidate is not implemented"))
+}
+
+func (UnimplementedCandidateServiceHandler) GetCandidate(context.Context, *v1.GetCandidateRequest) (*v1.GetCandidateResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.candidate.v1.CandidateService.GetCandidate is not implemented"))
+}
+
+func (UnimplementedCandidateServiceHandler) ListCandidates(context.Context, *v1.ListCandidatesRequest) (*v1.ListCandidatesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.candidate.v1.CandidateService.ListCandidates is not implemented"))
+}
+
+func (UnimplementedCandidateServiceHandler) UpdateCandidate(context.Context, *v1.UpdateCandidateRequest) (*v1.UpdateCandidateResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.candidate.v1.CandidateService.UpdateCandidate is not implemented"))
+}
+
+func (UnimplementedCandidateServiceHandler) DeleteCandidate(context.Context, *v1.DeleteCandidateRequest) (*v1.DeleteCandidateResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.candidate.v1.CandidateService.DeleteCandidate is not implemented"))
+}
+
+func (UnimplementedCandidateServiceHandler) PlaceCandidate(context.Context, *v1.PlaceCandidateRequest) (*v1.PlaceCandidateResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.candidate.v1.CandidateService.PlaceCandidate is not implemented"))
+}
 
 func (UnimplementedCandidateServiceHandler) ListPodMetrics(context.Context, *v1.ListPodMetricsRequest) (*v1.ListPodMetricsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.candidate.v1.CandidateService.ListPodMetrics is not implemented"))
