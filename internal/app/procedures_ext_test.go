@@ -61,12 +61,14 @@ func describe(service protoreflect.ServiceDescriptor, method protoreflect.Method
 	return p
 }
 
-// things are what the requests are about: a job, an event, a client, a candidate and somebody who placed
+// things are what the requests are about: a job, an event, a client, a candidate, a student and somebody who placed
 // candidates, of one organisation.
-type things struct{ job, event, client, recruiter, candidate string }
+type things struct{ job, event, client, recruiter, candidate, student string }
 
 func missing() things {
-	return things{job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString(), recruiter: uuid.NewString(), candidate: uuid.NewString()}
+	return things{job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString(), recruiter: uuid.NewString(), candidate: uuid.NewString(),
+		student: uuid.NewString(),
+	}
 }
 
 // request is a call that is right in every way.
@@ -114,6 +116,22 @@ func requests(of things) map[string]request {
 		},
 		"/intime.job.v1.JobService/DeleteJob": {
 			body: map[string]any{"id": of.job, "version": "1"}, ids: map[string]string{"id": of.job},
+		},
+		"/intime.student.v1.StudentService/CreateStudent": {
+			body: map[string]any{"email": uuid.NewString() + "@student.example", "full_name": "Walked Student"},
+		},
+		"/intime.student.v1.StudentService/GetStudent": {
+			body: map[string]any{"id": of.student}, ids: map[string]string{"id": of.student},
+		},
+		"/intime.student.v1.StudentService/ListStudents": {},
+		"/intime.student.v1.StudentService/UpdateStudent": {
+			body: map[string]any{"id": of.student, "version": "1", "full_name": "Renamed"}, ids: map[string]string{"id": of.student},
+		},
+		"/intime.student.v1.StudentService/DeleteStudent": {
+			body: map[string]any{"id": of.student, "version": "1"}, ids: map[string]string{"id": of.student},
+		},
+		"/intime.student.v1.StudentService/MarkGraduated": {
+			body: map[string]any{"id": of.student, "version": "1", "grade": 80}, ids: map[string]string{"id": of.student},
 		},
 		"/intime.event.v1.EventService/PublishEvent": {
 			body: map[string]any{"type": "system.probe", "payload": map[string]any{"action": "PROBE_ACTION_OK"}},
@@ -194,6 +212,9 @@ func newThings(t *testing.T, admin *pgx.Conn, person string) things {
 	of.candidate = apptest.One[string](t, admin, `
 		INSERT INTO user_profiles (org_id, email, full_name, candidate_status)
 		VALUES ($1, $2, 'Cain Candidate', 'active') RETURNING id::text`, p.Organization.ID(), uuid.NewString()+"@candidate.example")
+	of.student = apptest.One[string](t, admin, `
+		INSERT INTO user_profiles (org_id, email, full_name, student_enrollment_date)
+		VALUES ($1, $2, 'Stella Student', '2026-01-01') RETURNING id::text`, p.Organization.ID(), uuid.NewString()+"@student.example")
 	of.recruiter = p.ID().String()
 	apptest.Exec(t, admin, `INSERT INTO pod_metrics (org_id, month, recruiter_id) VALUES ($1, '2026-01-01', $2) ON CONFLICT DO NOTHING`,
 		p.Organization.ID(), p.ID())

@@ -13,6 +13,7 @@ import (
 	"github.com/intime-solutions/intime/gen/go/intime/event/v1/eventv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/job/v1/jobv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/session/v1/sessionv1connect"
+	"github.com/intime-solutions/intime/gen/go/intime/student/v1/studentv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/user/v1/userv1connect"
 	"github.com/intime-solutions/intime/internal/auth"
 	"github.com/intime-solutions/intime/internal/candidate"
@@ -21,6 +22,7 @@ import (
 	"github.com/intime-solutions/intime/internal/platform/config"
 	"github.com/intime-solutions/intime/internal/platform/postgres"
 	"github.com/intime-solutions/intime/internal/rpc"
+	"github.com/intime-solutions/intime/internal/student"
 	"github.com/intime-solutions/intime/internal/user"
 	"github.com/intime-solutions/intime/web"
 )
@@ -54,6 +56,7 @@ func (a *App) mounts(chain *rpc.Chain, sessions *auth.Service) []rpc.Mount {
 		rpc.At(userv1connect.NewUserServiceHandler(user.NewService(a.api), options...)),
 		rpc.At(candidatev1connect.NewCandidateServiceHandler(candidate.NewService(a.api, a.bus), options...)),
 		rpc.At(jobv1connect.NewJobServiceHandler(job.NewService(a.api, a.bus), options...)),
+		rpc.At(studentv1connect.NewStudentServiceHandler(student.NewService(a.api, a.bus), options...)),
 		rpc.At(eventv1connect.NewEventServiceHandler(eventbus.NewService(a.api, a.bus), options...)),
 		rpc.At(eventv1connect.NewEventHandlerServiceHandler(eventbus.NewHandlerService(a.api, a.bus), options...)),
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/intime-solutions/intime/gen/go/intime/event/v1/eventv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/job/v1/jobv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/session/v1/sessionv1connect"
+	"github.com/intime-solutions/intime/gen/go/intime/student/v1/studentv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/user/v1/userv1connect"
 )
 
@@ -29,6 +30,7 @@ type Clients struct {
 	Handlers   eventv1connect.EventHandlerServiceClient
 	Jobs       jobv1connect.JobServiceClient
 	Sessions   sessionv1connect.SessionServiceClient
+	Students   studentv1connect.StudentServiceClient
 	Users      userv1connect.UserServiceClient
 }
 
@@ -51,6 +53,7 @@ func (e *Env) WithToken(token string) Clients {
 		Handlers:   eventv1connect.NewEventHandlerServiceClient(client, e.URL),
 		Jobs:       jobv1connect.NewJobServiceClient(client, e.URL),
 		Sessions:   sessionv1connect.NewSessionServiceClient(client, e.URL),
+		Students:   studentv1connect.NewStudentServiceClient(client, e.URL),
 		Users:      userv1connect.NewUserServiceClient(client, e.URL),
 	}
 }
