@@ -117,6 +117,23 @@ func requests(of things) map[string]request {
 		"/intime.job.v1.JobService/DeleteJob": {
 			body: map[string]any{"id": of.job, "version": "1"}, ids: map[string]string{"id": of.job},
 		},
+		"/intime.user.v1.UserService/CreateUser": {
+			body: map[string]any{
+				"email": uuid.NewString() + "@user.example", "full_name": "Walked User", "employee_hire_date": "2026-01-01",
+			},
+		},
+		"/intime.user.v1.UserService/GetUser":   {body: map[string]any{"id": of.student}, ids: map[string]string{"id": of.student}},
+		"/intime.user.v1.UserService/ListUsers": {},
+		"/intime.user.v1.UserService/UpdateProfile": {
+			body: map[string]any{"id": of.student, "version": "1", "full_name": "Renamed"}, ids: map[string]string{"id": of.student},
+		},
+		"/intime.user.v1.UserService/CompleteOnboarding": {},
+		"/intime.user.v1.UserService/DeactivateUser": {
+			body: map[string]any{"id": of.student, "version": "1"}, ids: map[string]string{"id": of.student},
+		},
+		"/intime.user.v1.UserService/ReactivateUser": {
+			body: map[string]any{"id": of.student, "version": "1"}, ids: map[string]string{"id": of.student},
+		},
 		"/intime.student.v1.StudentService/CreateStudent": {
 			body: map[string]any{"email": uuid.NewString() + "@student.example", "full_name": "Walked Student"},
 		},

@@ -53,7 +53,7 @@ func (a *App) mounts(chain *rpc.Chain, sessions *auth.Service) []rpc.Mount {
 	options := chain.HandlerOptions()
 	return []rpc.Mount{
 		rpc.At(sessionv1connect.NewSessionServiceHandler(sessions, options...)),
-		rpc.At(userv1connect.NewUserServiceHandler(user.NewService(a.api), options...)),
+		rpc.At(userv1connect.NewUserServiceHandler(user.NewService(a.api, a.bus), options...)),
 		rpc.At(candidatev1connect.NewCandidateServiceHandler(candidate.NewService(a.api, a.bus), options...)),
 		rpc.At(jobv1connect.NewJobServiceHandler(job.NewService(a.api, a.bus), options...)),
 		rpc.At(studentv1connect.NewStudentServiceHandler(student.NewService(a.api, a.bus), options...)),

@@ -69,12 +69,12 @@ func (h *handlers) notifyTeam(ctx context.Context, tx *postgres.Tx, d eventbus.D
 }
 
 // personOf is the person of an event; nil for one whom the publisher may not see, or who was deleted or deactivated.
-func personOf(ctx context.Context, tx *postgres.Tx, text string) (*profile, error) {
+func personOf(ctx context.Context, tx *postgres.Tx, text string) (*member, error) {
 	id, err := uuid.Parse(text)
 	if err != nil {
 		return nil, eventbus.Permanent(err)
 	}
-	p, err := findProfile(ctx, tx, id)
+	p, err := findMember(ctx, tx, id)
 	switch {
 	case errors.Is(err, errNotFound):
 		return nil, nil //nolint:nilnil // nobody is an answer
