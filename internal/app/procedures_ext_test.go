@@ -66,8 +66,10 @@ func describe(service protoreflect.ServiceDescriptor, method protoreflect.Method
 type things struct{ job, event, client, recruiter, candidate, student string }
 
 func missing() things {
-	return things{job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString(), recruiter: uuid.NewString(), candidate: uuid.NewString(),
-		student: uuid.NewString(),
+	return things{
+		job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString(), recruiter: uuid.NewString(),
+		candidate: uuid.NewString(),
+		student:   uuid.NewString(),
 	}
 }
 
@@ -108,8 +110,11 @@ func requests(of things) map[string]request {
 		},
 		"/intime.candidate.v1.CandidateService/ListPodMetrics": {ids: map[string]string{"recruiter_id": of.recruiter}},
 		"/intime.job.v1.JobService/CreateJob":                  {body: job, ids: map[string]string{"client_id": of.client}},
-		"/intime.job.v1.JobService/GetJob":                     {body: map[string]any{"id": of.job}, ids: map[string]string{"id": of.job}},
-		"/intime.job.v1.JobService/ListJobs":                   {ids: map[string]string{"client_id": of.client}},
+		"/intime.job.v1.JobService/GetJob": {
+			body: map[string]any{"id": of.job},
+			ids:  map[string]string{"id": of.job},
+		},
+		"/intime.job.v1.JobService/ListJobs": {ids: map[string]string{"client_id": of.client}},
 		"/intime.job.v1.JobService/UpdateJob": {
 			body: map[string]any{"id": of.job, "version": "1", "title": "Tester at large"},
 			ids:  map[string]string{"id": of.job, "client_id": of.client},

@@ -57,8 +57,14 @@ func TestCreateCandidateProfile(t *testing.T) {
 		"passed": {student, 79, profile{Status: new("bench"), Skills: course, Version: 2}},
 		"ready":  {student, 80, profile{Status: new("bench"), Skills: course, Ready: true, Version: 2}},
 		"failed": {student, 0, profile{Status: new("bench"), Skills: course, Version: 2}},
-		"active": {student + ", candidate_status = 'active'", 100, profile{Status: new("bench"), Skills: course, Ready: true, Version: 2}},
-		"placed": {student + ", candidate_status = 'placed'", 100, profile{Status: new("placed"), Skills: course, Ready: true, Version: 2}},
+		"active": {student + ", candidate_status = 'active'", 100, profile{
+			Status: new("bench"), Skills: course, Ready: true,
+			Version: 2,
+		}},
+		"placed": {student + ", candidate_status = 'placed'", 100, profile{
+			Status: new("placed"), Skills: course, Ready: true,
+			Version: 2,
+		}},
 		"barred": {student + ", candidate_status = 'blacklisted'", 0, profile{Status: new("blacklisted"), Skills: course, Version: 2}},
 		"stays ready": {
 			student + ", candidate_ready_for_placement = true", 10,
@@ -161,7 +167,8 @@ func TestNotifyRecruitingTeam(t *testing.T) {
 
 	plain := graduate(t, admin, id, 79)
 	require.Equal(t, "Sonja <b>Student</b> has graduated", apptest.One[string](t, admin, `
-		SELECT DISTINCT subject FROM outgoing_mails m JOIN event_deliveries d ON m.dedup_key LIKE d.id || '/%' WHERE d.event_id = $1`, plain))
+		SELECT DISTINCT subject
+			FROM outgoing_mails m JOIN event_deliveries d ON m.dedup_key LIKE d.id || '/%' WHERE d.event_id = $1`, plain))
 	require.Empty(t, apptest.All[string](t, admin, `
 		SELECT recipient FROM outgoing_mails m JOIN organizations o ON o.id = m.org_id WHERE slug <> 'acme' OR recipient LIKE '%globex%'`))
 }
@@ -218,18 +225,31 @@ func TestEvents_Rules(t *testing.T) {
 		payload   map[string]any
 		want      string
 	}{
-		"no student":    {"course.graduated", map[string]any{"grade": 1}, "This is not the id of a student."},
-		"no grade":      {"course.graduated", map[string]any{"studentId": idOf(t, "student")}, "required"},
-		"grade above":   {"course.graduated", map[string]any{"studentId": idOf(t, "student"), "grade": 101}, "A grade is between 0 and 100."},
-		"grade below":   {"course.graduated", map[string]any{"studentId": idOf(t, "student"), "grade": -1}, "A grade is between 0 and 100."},
-		"no placement":  {"candidate.placed", map[string]any{"candidateId": idOf(t, "candidate"), "jobId": idOf(t, "candidate")}, "placement"},
+		"no student": {"course.graduated", map[string]any{"grade": 1}, "This is not the id of a student."},
+		"no grade":   {"course.graduated", map[string]any{"studentId": idOf(t, "student")}, "required"},
+		"grade above": {
+			"course.graduated",
+			map[string]any{"studentId": idOf(t, "student"), "grade": 101},
+			"A grade is between 0 and 100.",
+		},
+		"grade below": {
+			"course.graduated",
+			map[string]any{"studentId": idOf(t, "student"), "grade": -1},
+			"A grade is between 0 and 100.",
+		},
+		"no placement": {
+			"candidate.placed",
+			map[string]any{"candidateId": idOf(t, "candidate"), "jobId": idOf(t, "candidate")},
+			"placement",
+		},
 		"no user":       {"user.created", map[string]any{}, "This is not the id of a person."},
 		"nobody's user": {"user.onboarding_completed", map[string]any{"userId": "x"}, "This is not the id of a person."},
 	} {
 		_, err := ana.Events.PublishEvent(t.Context(), publishRequest(t, c.eventType, c.payload))
 		require.ErrorContains(t, err, c.want, name)
 	}
-	_, err := ana.Events.PublishEvent(t.Context(), publishRequest(t, "course.graduated", map[string]any{"studentId": idOf(t, "student"), "grade": 0}))
+	_, err := ana.Events.PublishEvent(t.Context(), publishRequest(t, "course.graduated", map[string]any{"studentId": idOf(t,
+		"student"), "grade": 0}))
 	require.NoError(t, err)
 }
 

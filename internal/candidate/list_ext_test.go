@@ -60,10 +60,16 @@ func TestCandidateService_ListCandidates(t *testing.T) {
 		r    *request
 		want []string
 	}{
-		"newest":           {&request{}, []string{"eve", "Dan", "cyd", "Bob", "ada"}},
-		"newest, said so":  {&request{Sort: candidatev1.CandidateSort_CANDIDATE_SORT_NEWEST}, []string{"eve", "Dan", "cyd", "Bob", "ada"}},
-		"by name":          {&request{Sort: candidatev1.CandidateSort_CANDIDATE_SORT_NAME}, []string{"ada", "Bob", "cyd", "Dan", "eve"}},
-		"by experience":    {&request{Sort: candidatev1.CandidateSort_CANDIDATE_SORT_EXPERIENCE}, []string{"cyd", "eve", "ada", "Dan", "Bob"}},
+		"newest": {&request{}, []string{"eve", "Dan", "cyd", "Bob", "ada"}},
+		"newest, said so": {&request{Sort: candidatev1.CandidateSort_CANDIDATE_SORT_NEWEST}, []string{
+			"eve", "Dan", "cyd", "Bob",
+			"ada",
+		}},
+		"by name": {&request{Sort: candidatev1.CandidateSort_CANDIDATE_SORT_NAME}, []string{"ada", "Bob", "cyd", "Dan", "eve"}},
+		"by experience": {&request{Sort: candidatev1.CandidateSort_CANDIDATE_SORT_EXPERIENCE}, []string{
+			"cyd", "eve", "ada",
+			"Dan", "Bob",
+		}},
 		"one status":       {&request{Statuses: []candidatev1.CandidateStatus{1}}, []string{"Dan", "ada"}},
 		"two statuses":     {&request{Statuses: []candidatev1.CandidateStatus{3, 2}}, []string{"cyd", "Bob"}},
 		"a skill":          {&request{Skill: " gO "}, []string{"cyd", "ada"}},
@@ -75,7 +81,10 @@ func TestCandidateService_ListCandidates(t *testing.T) {
 		"search skill":     {&request{Query: "rust"}, []string{"eve"}},
 		"search wildcards": {&request{Query: "%_"}, []string{"Bob"}},
 		"search nothing":   {&request{Query: "nobody"}, nil},
-		"all together":     {&request{Query: "list", Skill: "go", Statuses: []candidatev1.CandidateStatus{1}, MinExperienceYears: new(int32(1))}, []string{"ada"}},
+		"all together": {&request{
+			Query: "list", Skill: "go", Statuses: []candidatev1.CandidateStatus{1},
+			MinExperienceYears: new(int32(1)),
+		}, []string{"ada"}},
 	} {
 		require.Equal(t, c.want, names(t, rita, c.r), name)
 		for _, size := range []int32{1, 2} {
@@ -85,14 +94,20 @@ func TestCandidateService_ListCandidates(t *testing.T) {
 	}
 	require.Equal(t, []string{"Gina Candidate"}, names(t, env.As(t, "greta@globex.example"), &request{}))
 	// A candidate finds himself.
-	apptest.Exec(t, admin, `UPDATE user_profiles SET candidate_status = 'active' WHERE email IN ('cara@acme.example', 'carl@acme.example')`)
+	apptest.Exec(t, admin, `UPDATE user_profiles SET candidate_status = 'active'
+		WHERE email IN ('cara@acme.example', 'carl@acme.example')`)
 	require.Equal(t, []string{"Cara Candidate"}, names(t, env.As(t, "cara@acme.example"), &request{}))
 
 	page, err := rita.Candidates.ListCandidates(t.Context(), &request{PageSize: 1, Sort: candidatev1.CandidateSort_CANDIDATE_SORT_NAME})
 	require.NoError(t, err)
 	_, err = rita.Candidates.ListCandidates(t.Context(), &request{PageToken: page.GetNextPageToken()})
 	refused(t, err, connect.CodeInvalidArgument, "PAGE_TOKEN_INVALID")
-	for _, r := range []*request{{PageSize: 101}, {Query: string(slices.Repeat([]byte("x"), 201))}, {Sort: 9}, {Statuses: []candidatev1.CandidateStatus{0}}} {
+	for _, r := range []*request{
+		{PageSize: 101},
+		{Query: string(slices.Repeat([]byte("x"), 201))},
+		{Sort: 9},
+		{Statuses: []candidatev1.CandidateStatus{0}},
+	} {
 		_, err = rita.Candidates.ListCandidates(t.Context(), r)
 		refused(t, err, connect.CodeInvalidArgument, "INVALID_ARGUMENT")
 	}

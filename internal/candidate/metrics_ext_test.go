@@ -83,14 +83,20 @@ func TestUpdatePodMetrics(t *testing.T) {
 	t.Run("Filters", func(t *testing.T) {
 		t.Parallel()
 		require.Len(t, metrics(t, ana, &candidatev1.ListPodMetricsRequest{FromMonth: "2026-10"}), 2)
-		require.Equal(t, []string{"2026-09-01 Rita Recruiter 1 1 09-30"}, metrics(t, ana, &candidatev1.ListPodMetricsRequest{ToMonth: "2026-09"}))
+		require.Equal(t, []string{"2026-09-01 Rita Recruiter 1 1 09-30"}, metrics(t, ana,
+			&candidatev1.ListPodMetricsRequest{ToMonth: "2026-09"}))
 		require.Empty(t, metrics(t, ana, &candidatev1.ListPodMetricsRequest{FromMonth: "2026-11"}))
 		require.Equal(t, []string{"2026-10-01 Ben Bench 1 0 10-14"},
 			metrics(t, ana, &candidatev1.ListPodMetricsRequest{RecruiterId: idOf(t, "bench_sales")}))
 		require.Empty(t, metrics(t, ana, &candidatev1.ListPodMetricsRequest{RecruiterId: idOf(t, "gus@globex.example")}))
 		for _, r := range []*candidatev1.ListPodMetricsRequest{
-			{FromMonth: "2026"}, {ToMonth: "2026-13"}, {FromMonth: "0000-01"}, {FromMonth: "2026-10", ToMonth: "2026-09"}, {PageSize: 101},
-			{PageToken: "x"}, {RecruiterId: "x"},
+			{FromMonth: "2026"},
+			{ToMonth: "2026-13"},
+			{FromMonth: "0000-01"},
+			{FromMonth: "2026-10", ToMonth: "2026-09"},
+			{PageSize: 101},
+			{PageToken: "x"},
+			{RecruiterId: "x"},
 		} {
 			_, err := ana.Candidates.ListPodMetrics(t.Context(), r)
 			require.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err), "%v: %v", r, err)

@@ -34,7 +34,10 @@ func TestCandidateService_PlaceCandidate(t *testing.T) {
 	})
 
 	closed := newJob(t, rita)
-	_, err := rita.Jobs.UpdateJob(t.Context(), &jobv1.UpdateJobRequest{Id: closed, Version: 1, Status: new(jobv1.JobStatus_JOB_STATUS_FILLED)})
+	_, err := rita.Jobs.UpdateJob(t.Context(), &jobv1.UpdateJobRequest{
+		Id: closed, Version: 1,
+		Status: new(jobv1.JobStatus_JOB_STATUS_FILLED),
+	})
 	require.NoError(t, err)
 	_, err = place(ben, created.GetId(), 1, closed)
 	refused(t, err, connect.CodeFailedPrecondition, "JOB_NOT_OPEN")
@@ -57,9 +60,13 @@ func TestCandidateService_PlaceCandidate(t *testing.T) {
 	require.Equal(t, candidatev1.CandidateStatus_CANDIDATE_STATUS_PLACED, response.GetCandidate().GetStatus())
 	require.Equal(t, int64(2), response.GetCandidate().GetVersion())
 	made := response.GetPlacement()
-	require.Equal(t, []string{created.GetId(), job, idOf(t, "bench_sales")}, []string{made.GetCandidateId(), made.GetJobId(), made.GetPlacedBy()})
+	require.Equal(t, []string{created.GetId(), job, idOf(t, "bench_sales")}, []string{
+		made.GetCandidateId(), made.GetJobId(),
+		made.GetPlacedBy(),
+	})
 	require.Equal(t, candidatev1.CandidateStatus_CANDIDATE_STATUS_BENCH, made.GetPreviousStatus())
-	require.Equal(t, []string{"placement.created"}, apptest.All[string](t, admin, `SELECT action FROM audit_logs WHERE record_id = $1`, made.GetId()))
+	require.Equal(t, []string{"placement.created"}, apptest.All[string](t, admin,
+		`SELECT action FROM audit_logs WHERE record_id = $1`, made.GetId()))
 
 	apptest.Handled(t, admin, apptest.One[string](t, admin,
 		`SELECT id::text FROM events WHERE type = 'candidate.placed' AND payload ->> 'placementId' = $1`, made.GetId()))

@@ -21,7 +21,9 @@ func newRequest(email string, change ...func(r *candidatev1.CreateCandidateReque
 	return r
 }
 
-func create(t *testing.T, as apptest.Clients, email string, change ...func(r *candidatev1.CreateCandidateRequest)) *candidatev1.Candidate {
+func create(t *testing.T, as apptest.Clients, email string,
+	change ...func(r *candidatev1.CreateCandidateRequest),
+) *candidatev1.Candidate {
 	t.Helper()
 	response, err := as.Candidates.CreateCandidate(t.Context(), newRequest(email, change...))
 	require.NoError(t, err)
@@ -78,12 +80,14 @@ func TestCandidateService_CreateCandidate(t *testing.T) {
 		require.Equal(t, int64(1), created.GetVersion())
 		require.Equal(t, created.String(), get(t, rita, created.GetId()).String())
 		require.Nil(t, get(t, env.As(t, "gus@globex.example"), created.GetId()))
-		require.Equal(t, []string{"candidate"}, apptest.All[string](t, admin, `SELECT role_name FROM user_roles WHERE user_id = $1`, created.GetId()))
+		require.Equal(t, []string{"candidate"}, apptest.All[string](t, admin, `SELECT role_name FROM user_roles WHERE user_id = $1`,
+			created.GetId()))
 		// user.created came with it: he is welcomed.
 		apptest.Handled(t, admin, apptest.One[string](t, admin,
 			`SELECT id::text FROM events WHERE type = 'user.created' AND payload ->> 'userId' = $1`, created.GetId()))
 		require.Equal(t, 1, apptest.One[int](t, admin, `SELECT count(*) FROM outgoing_mails WHERE recipient = 'nina@acme.example'`))
-		require.Equal(t, []string{"user.created"}, apptest.All[string](t, admin, `SELECT action FROM audit_logs WHERE record_id = $1`, created.GetId()))
+		require.Equal(t, []string{"user.created"}, apptest.All[string](t, admin,
+			`SELECT action FROM audit_logs WHERE record_id = $1`, created.GetId()))
 	})
 	t.Run("Least", func(t *testing.T) {
 		t.Parallel()
@@ -108,7 +112,8 @@ func TestCandidateService_CreateCandidate(t *testing.T) {
 	t.Run("BothOrNeither", func(t *testing.T) {
 		t.Parallel()
 		admin := env.Admin(t)
-		before := apptest.One[int](t, admin, `SELECT count(*) FROM events WHERE type = 'user.created' AND org_id <> (SELECT id FROM organizations WHERE slug = 'globex')`)
+		before := apptest.One[int](t, admin, `SELECT count(*) FROM events WHERE type = 'user.created' AND org_id <> (SELECT id
+			FROM organizations WHERE slug = 'globex')`)
 		_, err := rita.Candidates.CreateCandidate(t.Context(), newRequest("rita@acme.example"))
 		require.Error(t, err)
 		require.GreaterOrEqual(t, apptest.One[int](t, admin, `SELECT count(*) FROM events WHERE type = 'user.created'`), before)
@@ -129,6 +134,7 @@ func TestCandidateService_CreateCandidate_Rules(t *testing.T) {
 	env := apptest.New(t, apptest.Options{})
 	rita := env.As(t, "recruiter")
 	long := func(n int) string { return strings.Repeat("x", n) }
+	const years = "candidate.experience_years"
 	n := 0
 	try := func(change func(r *candidatev1.CreateCandidateRequest)) error {
 		n++
@@ -157,8 +163,8 @@ func TestCandidateService_CreateCandidate_Rules(t *testing.T) {
 		{"resume_url: candidate.resume_url", func(r *candidatev1.CreateCandidateRequest) { r.ResumeUrl = "javascript:alert(1)" }},
 		{"resume_url: candidate.resume_url", func(r *candidatev1.CreateCandidateRequest) { r.ResumeUrl = "https://" }},
 		{"resume_url: candidate.resume_url", func(r *candidatev1.CreateCandidateRequest) { r.ResumeUrl = "https://x/" + long(2039) }},
-		{"experience_years: candidate.experience_years", func(r *candidatev1.CreateCandidateRequest) { r.ExperienceYears = new(int32(51)) }},
-		{"experience_years: candidate.experience_years", func(r *candidatev1.CreateCandidateRequest) { r.ExperienceYears = new(int32(-1)) }},
+		{"experience_years: " + years, func(r *candidatev1.CreateCandidateRequest) { r.ExperienceYears = new(int32(51)) }},
+		{"experience_years: " + years, func(r *candidatev1.CreateCandidateRequest) { r.ExperienceYears = new(int32(-1)) }},
 		{"skills: candidate.skills", func(r *candidatev1.CreateCandidateRequest) { r.Skills = strings.Split(long(101), "") }},
 		{"skills[1]: candidate.skills.length", func(r *candidatev1.CreateCandidateRequest) { r.Skills = []string{"Go", " "} }},
 		{"skills[0]: candidate.skills.length", func(r *candidatev1.CreateCandidateRequest) { r.Skills = []string{"\u2003"} }},
@@ -198,17 +204,21 @@ func TestCandidateService_UpdateCandidate(t *testing.T) {
 		updated, err := update(&candidatev1.UpdateCandidateRequest{
 			Id: created.GetId(), Version: 1, FullName: new(" New Name "), Phone: new("+49123"), ResumeUrl: new("https://example.com/cv"),
 			Skills:          &candidatev1.UpdateCandidateRequest_Skills{Values: []string{"Go", "GO"}},
-			ExperienceYears: new(int32(7)), Status: new(candidatev1.CandidateStatus_CANDIDATE_STATUS_INACTIVE), ReadyForPlacement: new(true),
+			ExperienceYears: new(int32(7)), Status: new(candidatev1.CandidateStatus_CANDIDATE_STATUS_INACTIVE),
+			ReadyForPlacement: new(true),
 		})
 		require.NoError(t, err)
 		require.Equal(t, updated.String(), get(t, rita, created.GetId()).String())
-		require.Equal(t, "New Name +49123 https://example.com/cv [Go] 7 true 2", fmt.Sprint(updated.GetFullName(), " ", updated.GetPhone(), " ",
-			updated.GetResumeUrl(), " ", updated.GetSkills(), " ", updated.GetExperienceYears(), " ", updated.GetReadyForPlacement(), " ", updated.GetVersion()))
+		require.Equal(t, "New Name +49123 https://example.com/cv [Go] 7 true 2", fmt.Sprint(updated.GetFullName(), " ",
+			updated.GetPhone(), " ",
+			updated.GetResumeUrl(), " ", updated.GetSkills(), " ", updated.GetExperienceYears(), " ",
+			updated.GetReadyForPlacement(), " ", updated.GetVersion()))
 		require.Equal(t, candidatev1.CandidateStatus_CANDIDATE_STATUS_INACTIVE, updated.GetStatus())
 
 		// What is not sent stays; what is cleared is empty.
 		cleared, err := update(&candidatev1.UpdateCandidateRequest{
-			Id: created.GetId(), Version: 2, Skills: &candidatev1.UpdateCandidateRequest_Skills{}, Clear: []candidatev1.UpdateCandidateRequest_Clearable{1, 2, 3},
+			Id: created.GetId(), Version: 2, Skills: &candidatev1.UpdateCandidateRequest_Skills{},
+			Clear: []candidatev1.UpdateCandidateRequest_Clearable{1, 2, 3},
 		})
 		require.NoError(t, err)
 		require.Equal(t, "New Name", cleared.GetFullName())
@@ -251,11 +261,15 @@ func TestCandidateService_UpdateCandidate(t *testing.T) {
 		}))
 		refused(t, self(&candidatev1.UpdateCandidateRequest{Status: new(candidatev1.CandidateStatus_CANDIDATE_STATUS_BLACKLISTED)}),
 			connect.CodePermissionDenied, "CANDIDATE_STAFF_ONLY")
-		refused(t, self(&candidatev1.UpdateCandidateRequest{ReadyForPlacement: new(true)}), connect.CodePermissionDenied, "CANDIDATE_STAFF_ONLY")
+		refused(t, self(&candidatev1.UpdateCandidateRequest{ReadyForPlacement: new(true)}), connect.CodePermissionDenied,
+			"CANDIDATE_STAFF_ONLY")
 		apptest.Exec(t, admin, `UPDATE user_profiles SET candidate_status = 'blacklisted' WHERE id = $1`, id)
 		refused(t, self(&candidatev1.UpdateCandidateRequest{Status: new(candidatev1.CandidateStatus_CANDIDATE_STATUS_ACTIVE)}),
 			connect.CodePermissionDenied, "CANDIDATE_STAFF_ONLY")
-		_, err := cara.Candidates.UpdateCandidate(t.Context(), &candidatev1.UpdateCandidateRequest{Id: idOf(t, "carl@acme.example"), Version: 1})
+		_, err := cara.Candidates.UpdateCandidate(t.Context(), &candidatev1.UpdateCandidateRequest{
+			Id:      idOf(t, "carl@acme.example"),
+			Version: 1,
+		})
 		refused(t, err, connect.CodeNotFound, "CANDIDATE_NOT_FOUND")
 	})
 }
@@ -273,7 +287,8 @@ func TestCandidateService_DeleteCandidate(t *testing.T) {
 	require.NoError(t, remove(created.GetId(), 1))
 	refused(t, remove(created.GetId(), 2), connect.CodeNotFound, "CANDIDATE_NOT_FOUND")
 	require.Nil(t, get(t, rita, created.GetId()))
-	require.NotNil(t, apptest.One[*string](t, admin, `SELECT deleted_at::text FROM user_profiles WHERE id = $1`, created.GetId()), "the row is kept")
+	require.NotNil(t, apptest.One[*string](t, admin, `SELECT deleted_at::text FROM user_profiles WHERE id = $1`, created.GetId()),
+		"the row is kept")
 	require.Equal(t, []string{"user.created", "user.deleted"},
 		apptest.All[string](t, admin, `SELECT action FROM audit_logs WHERE record_id = $1 ORDER BY id`, created.GetId()))
 	refused(t, remove(idOf(t, "gina@globex.example"), 1), connect.CodeNotFound, "CANDIDATE_NOT_FOUND")

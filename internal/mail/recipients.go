@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -38,9 +39,7 @@ func Tell(ctx context.Context, tx *postgres.Tx, deliveryID uuid.UUID, to []Recip
 	mails := make([]Mail, 0, len(to))
 	for _, r := range to {
 		filled := map[string]any{"Recipient": r.FullName}
-		for key, value := range data {
-			filled[key] = value
-		}
+		maps.Copy(filled, data)
 		content, err := t.Render(filled)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package student_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -79,11 +80,12 @@ func TestStudentService_CreateStudent(t *testing.T) {
 	})
 	require.Equal(t, "nina@acme.example Nina New +351912345678 2026-02-28 Gosu 1", strings.Join([]string{
 		created.GetEmail(), created.GetFullName(), created.GetPhone(), created.GetEnrollmentDate(), created.GetCurrentModule(),
-		fmt.Sprint(created.GetVersion()),
+		strconv.FormatInt(created.GetVersion(), 10),
 	}, " "))
 	require.Equal(t, created.String(), get(t, tom, created.GetId()).String())
 	require.Nil(t, get(t, env.As(t, "greta@globex.example"), created.GetId()))
-	require.Equal(t, []string{"student"}, apptest.All[string](t, admin, `SELECT role_name FROM user_roles WHERE user_id = $1`, created.GetId()))
+	require.Equal(t, []string{"student"}, apptest.All[string](t, admin, `SELECT role_name FROM user_roles WHERE user_id = $1`,
+		created.GetId()))
 	apptest.Handled(t, admin, apptest.One[string](t, admin, `SELECT id::text FROM events WHERE type = 'user.created'`))
 	require.Equal(t, 1, apptest.One[int](t, admin, `SELECT count(*) FROM outgoing_mails WHERE recipient = 'nina@acme.example'`))
 
@@ -91,7 +93,10 @@ func TestStudentService_CreateStudent(t *testing.T) {
 	_, err := tom.Students.CreateStudent(t.Context(), &studentv1.CreateStudentRequest{Email: "NINA@acme.example", FullName: "Another"})
 	refused(t, err, connect.CodeAlreadyExists, "USER_EMAIL_TAKEN")
 	require.Equal(t, 2, apptest.One[int](t, admin, `SELECT count(*) FROM events WHERE type = 'user.created'`), "both or neither")
-	_, err = env.As(t, "recruiter").Students.CreateStudent(t.Context(), &studentv1.CreateStudentRequest{Email: "x@acme.example", FullName: "X"})
+	_, err = env.As(t, "recruiter").Students.CreateStudent(t.Context(), &studentv1.CreateStudentRequest{
+		Email:    "x@acme.example",
+		FullName: "X",
+	})
 	refused(t, err, connect.CodePermissionDenied, "PERMISSION_DENIED")
 	for want, r := range map[string]*studentv1.CreateStudentRequest{
 		"email: user.email":                      {Email: "x", FullName: "X"},
@@ -103,7 +108,10 @@ func TestStudentService_CreateStudent(t *testing.T) {
 		_, err = tom.Students.CreateStudent(t.Context(), r)
 		invalid(t, err, want)
 	}
-	_, err = tom.Students.CreateStudent(t.Context(), &studentv1.CreateStudentRequest{Email: "x@acme.example", FullName: "X", EnrollmentDate: "23.11.2026"})
+	_, err = tom.Students.CreateStudent(t.Context(), &studentv1.CreateStudentRequest{
+		Email: "x@acme.example", FullName: "X",
+		EnrollmentDate: "23.11.2026",
+	})
 	invalid(t, err, "enrollment_date: date")
 }
 
@@ -145,14 +153,26 @@ func TestStudentService_UpdateStudent(t *testing.T) {
 	_, err = update(env.As(t, "greta@globex.example"), &studentv1.UpdateStudentRequest{Id: id, Version: 4})
 	refused(t, err, connect.CodeNotFound, "STUDENT_NOT_FOUND")
 	for want, r := range map[string]*studentv1.UpdateStudentRequest{
-		"version: student.version":                                    {Id: id},
-		"phone: student.clear_conflict":                               {Id: id, Version: 4, Phone: new("+4912"), Clear: []studentv1.UpdateStudentRequest_Clearable{1}},
-		"full_name: user.full_name":                                   {Id: id, Version: 4, FullName: new("\u2003")},
-		"current_module: student.current_module":                      {Id: id, Version: 4, CurrentModule: new("\u2003")},
-		`course_progress.values["Gosu"]: student.course_progress`:     {Id: id, Version: 4, CourseProgress: progress(map[string]int32{"Gosu": 101})},
-		`course_progress.values["Java"]: student.course_progress`:     {Id: id, Version: 4, CourseProgress: progress(map[string]int32{"Java": -1})},
-		`course_progress.values[" "]: student.course_progress.module`: {Id: id, Version: 4, CourseProgress: progress(map[string]int32{" ": 1})},
-		"enrollment_date: date":                                       {Id: id, Version: 4, EnrollmentDate: new("2026-04-31")},
+		"version: student.version": {Id: id},
+		"phone: student.clear_conflict": {
+			Id: id, Version: 4, Phone: new("+4912"),
+			Clear: []studentv1.UpdateStudentRequest_Clearable{1},
+		},
+		"full_name: user.full_name":              {Id: id, Version: 4, FullName: new("\u2003")},
+		"current_module: student.current_module": {Id: id, Version: 4, CurrentModule: new("\u2003")},
+		`course_progress.values["Gosu"]: student.course_progress`: {
+			Id: id, Version: 4,
+			CourseProgress: progress(map[string]int32{"Gosu": 101}),
+		},
+		`course_progress.values["Java"]: student.course_progress`: {
+			Id: id, Version: 4,
+			CourseProgress: progress(map[string]int32{"Java": -1}),
+		},
+		`course_progress.values[" "]: student.course_progress.module`: {
+			Id: id, Version: 4,
+			CourseProgress: progress(map[string]int32{" ": 1}),
+		},
+		"enrollment_date: date": {Id: id, Version: 4, EnrollmentDate: new("2026-04-31")},
 	} {
 		_, err = update(tom, r)
 		invalid(t, err, want)
@@ -188,7 +208,10 @@ func TestStudentService_MarkGraduated(t *testing.T) {
 		"grade: student.grade":     {Id: id, Version: 1, Grade: new(int32(101))},
 		"version: student.version": {Id: id, Grade: new(int32(80))},
 		"graduation_date: date":    {Id: id, Version: 1, Grade: new(int32(80)), GraduationDate: "2026-02-30"},
-		"graduation_date: student.graduation_date.before_enrollment": {Id: id, Version: 1, Grade: new(int32(80)), GraduationDate: "2026-01-14"},
+		"graduation_date: student.graduation_date.before_enrollment": {
+			Id: id, Version: 1, Grade: new(int32(80)),
+			GraduationDate: "2026-01-14",
+		},
 		"graduation_date: student.graduation_date.future": {
 			Id: id, Version: 1, Grade: new(int32(80)), GraduationDate: tomorrow.AddDate(0, 0, 1).Format(time.DateOnly),
 		},
@@ -204,7 +227,10 @@ func TestStudentService_MarkGraduated(t *testing.T) {
 	refused(t, err, connect.CodePermissionDenied, "PERMISSION_DENIED")
 	require.Zero(t, apptest.One[int](t, admin, `SELECT count(*) FROM events WHERE type = 'course.graduated'`), "refused is not published")
 
-	graduated, err := graduate(tom, &studentv1.MarkGraduatedRequest{Id: id, Version: 1, Grade: new(int32(80)), GraduationDate: "2026-01-15"})
+	graduated, err := graduate(tom, &studentv1.MarkGraduatedRequest{
+		Id: id, Version: 1, Grade: new(int32(80)),
+		GraduationDate: "2026-01-15",
+	})
 	require.NoError(t, err)
 	require.Equal(t, "2026-01-15", graduated.GetGraduationDate())
 	require.Equal(t, int64(2), graduated.GetVersion())
@@ -262,7 +288,10 @@ func TestStudentService_ListStudents(t *testing.T) {
 	env := apptest.New(t, apptest.Options{})
 	admin, tom := env.Admin(t), env.As(t, "trainer")
 	for _, name := range []string{"ada", "Bob", "cyd"} {
-		create(t, tom, name+"@list.example", func(r *studentv1.CreateStudentRequest) { r.FullName, r.CurrentModule = name, "Module "+name })
+		create(t, tom, name+"@list.example", func(r *studentv1.CreateStudentRequest) {
+			r.FullName, r.CurrentModule = name,
+				"Module "+name
+		})
 	}
 	apptest.Exec(t, admin, `UPDATE user_profiles SET student_graduation_date = '2026-10-01' WHERE full_name = 'Bob'`)
 	type request = studentv1.ListStudentsRequest
@@ -286,9 +315,12 @@ func TestStudentService_ListStudents(t *testing.T) {
 		"newest":    {&request{Query: "list.example"}, []string{"cyd", "Bob", "ada"}},
 		"by name":   {&request{Sort: studentv1.StudentSort_STUDENT_SORT_NAME}, []string{"ada", "Bob", "cyd", "Sam Student"}},
 		"graduated": {&request{Graduated: new(true)}, []string{"Bob"}},
-		"not yet":   {&request{Graduated: new(false), Sort: studentv1.StudentSort_STUDENT_SORT_NAME}, []string{"ada", "cyd", "Sam Student"}},
-		"module":    {&request{CurrentModule: " Module cyd "}, []string{"cyd"}},
-		"search":    {&request{Query: "ADA@"}, []string{"ada"}},
+		"not yet": {&request{Graduated: new(false), Sort: studentv1.StudentSort_STUDENT_SORT_NAME}, []string{
+			"ada", "cyd",
+			"Sam Student",
+		}},
+		"module": {&request{CurrentModule: " Module cyd "}, []string{"cyd"}},
+		"search": {&request{Query: "ADA@"}, []string{"ada"}},
 	} {
 		for _, size := range []int32{0, 1, 2} {
 			c.r.PageSize, c.r.PageToken = size, ""

@@ -67,7 +67,8 @@ func TestSendWelcomeEmail(t *testing.T) {
 	announce("trainer", add(t, admin, "acme", "o1@acme.example", "student_enrollment_date = now()"), "student")
 	announce("recruiter", add(t, admin, "acme", "o2@acme.example", "candidate_status = 'active'"), "candidate")
 	announce("recruiter", add(t, admin, "acme", "o3@acme.example", ""), "admin")
-	require.Equal(t, append(want, "o1@acme.example: Welcome to Acme Staffing", "o2@acme.example: Welcome to Acme Staffing"), mailsTo(t, admin))
+	require.Equal(t, append(want, "o1@acme.example: Welcome to Acme Staffing", "o2@acme.example: Welcome to Acme Staffing"),
+		mailsTo(t, admin))
 }
 
 func TestNotifyTeam(t *testing.T) {

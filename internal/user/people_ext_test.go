@@ -55,7 +55,8 @@ func TestUserService_CreateUser(t *testing.T) {
 		EmployeeDepartment: " Sales ", EmployeePosition: "Lead",
 	})
 	require.NoError(t, err)
-	require.Equal(t, "nora@acme.example Nora New +351912345678 2026-02-28 Sales Lead true 1", fmt.Sprint(staff.GetEmail(), " ", staff.GetFullName(), " ",
+	require.Equal(t, "nora@acme.example Nora New +351912345678 2026-02-28 Sales Lead true 1", fmt.Sprint(staff.GetEmail(), " ",
+		staff.GetFullName(), " ",
 		staff.GetPhone(), " ", staff.GetEmployeeHireDate(), " ", staff.GetEmployeeDepartment(), " ", staff.GetEmployeePosition(), " ",
 		staff.GetIsActive(), " ", staff.GetVersion()))
 	require.Equal(t, staff.String(), get(t, hana, staff.GetId()).String())
@@ -65,34 +66,52 @@ func TestUserService_CreateUser(t *testing.T) {
 		ClientTier: new(userv1.ClientTier_CLIENT_TIER_STRATEGIC),
 	})
 	require.NoError(t, err)
-	require.Equal(t, "Hooli Search CLIENT_TIER_STRATEGIC", fmt.Sprint(client.GetClientCompanyName(), " ", client.GetClientIndustry(), " ", client.GetClientTier()))
+	require.Equal(t, "Hooli Search CLIENT_TIER_STRATEGIC", fmt.Sprint(client.GetClientCompanyName(), " ",
+		client.GetClientIndustry(), " ", client.GetClientTier()))
 	require.Equal(t, []string{"client", "employee"}, apptest.All[string](t, admin,
 		`SELECT role_name FROM user_roles WHERE granted_by = $1 ORDER BY 1`, idOf(t, "hr_manager")))
 	for _, event := range apptest.All[string](t, admin, `SELECT id::text FROM events WHERE type = 'user.created'`) {
 		apptest.Handled(t, admin, event)
 	}
-	require.Equal(t, []string{"c@hooli.example: Welcome to Acme Staffing", "nora@acme.example: Welcome to Acme Staffing"}, mailsTo(t, admin))
+	require.Equal(t, []string{"c@hooli.example: Welcome to Acme Staffing", "nora@acme.example: Welcome to Acme Staffing"},
+		mailsTo(t, admin))
 
 	_, err = create(hana, &userv1.CreateUserRequest{Email: "nora@acme.example", FullName: "N", EmployeeHireDate: "2026-01-01"})
 	refused(t, err, connect.CodeAlreadyExists, "USER_EMAIL_TAKEN")
 	require.Equal(t, 2, apptest.One[int](t, admin, `SELECT count(*) FROM events WHERE type = 'user.created'`), "both or neither")
 	for _, role := range []string{"recruiter", "trainer", "employee"} {
-		_, err = create(env.As(t, role), &userv1.CreateUserRequest{Email: "x@acme.example", FullName: "X", EmployeeHireDate: "2026-01-01"})
+		_, err = create(env.As(t, role), &userv1.CreateUserRequest{
+			Email: "x@acme.example", FullName: "X",
+			EmployeeHireDate: "2026-01-01",
+		})
 		refused(t, err, connect.CodePermissionDenied, "PERMISSION_DENIED")
 	}
 	const email, name, day = "x@acme.example", "X", "2026-01-01"
 	for want, r := range map[string]*userv1.CreateUserRequest{
-		"email: user.email":                                   {Email: "x@", FullName: name, EmployeeHireDate: day},
-		"full_name: user.full_name":                           {Email: email, FullName: "\u2003", EmployeeHireDate: day},
-		"phone: user.phone":                                   {Email: email, FullName: name, EmployeeHireDate: day, Phone: "+0"},
-		"employee_hire_date: date":                            {Email: email, FullName: name, EmployeeHireDate: "2026-02-30"},
-		"employee_department: user.employee_department":       {Email: email, FullName: name, EmployeeHireDate: day, EmployeeDepartment: strings.Repeat("x", 201)},
-		"client_company_name: client_company_name.one_kind":   {Email: email, FullName: name},
-		"client_industry: user.client_industry.client":        {Email: email, FullName: name, EmployeeHireDate: day, ClientIndustry: "x"},
-		"client_tier: user.client_tier.client":                {Email: email, FullName: name, EmployeeHireDate: day, ClientTier: new(userv1.ClientTier(1))},
-		"employee_position: user.employee_position.staff":     {Email: email, FullName: name, ClientCompanyName: "Hooli", EmployeePosition: "x"},
-		"employee_department: user.employee_department.staff": {Email: email, FullName: name, ClientCompanyName: "Hooli", EmployeeDepartment: "x"},
-		"client_company_name: user.client_company_name":       {Email: email, FullName: name, ClientCompanyName: strings.Repeat("x", 256)},
+		"email: user.email":         {Email: "x@", FullName: name, EmployeeHireDate: day},
+		"full_name: user.full_name": {Email: email, FullName: "\u2003", EmployeeHireDate: day},
+		"phone: user.phone":         {Email: email, FullName: name, EmployeeHireDate: day, Phone: "+0"},
+		"employee_hire_date: date":  {Email: email, FullName: name, EmployeeHireDate: "2026-02-30"},
+		"employee_department: user.employee_department": {
+			Email: email, FullName: name, EmployeeHireDate: day,
+			EmployeeDepartment: strings.Repeat("x", 201),
+		},
+		"client_company_name: client_company_name.one_kind": {Email: email, FullName: name},
+		"client_industry: user.client_industry.client":      {Email: email, FullName: name, EmployeeHireDate: day, ClientIndustry: "x"},
+		"client_tier: user.client_tier.client": {
+			Email: email, FullName: name, EmployeeHireDate: day,
+			ClientTier: new(userv1.ClientTier(1)),
+		},
+		"employee_position: user.employee_position.staff": {
+			Email: email, FullName: name, ClientCompanyName: "Hooli",
+			EmployeePosition: "x",
+		},
+		"employee_department: user.employee_department.staff": {
+			Email: email, FullName: name, ClientCompanyName: "Hooli",
+			EmployeeDepartment: "x",
+		},
+		"client_company_name: user.client_company_name": {Email: email, FullName: name, ClientCompanyName: strings.Repeat("x",
+			256)},
 	} {
 		_, err = create(hana, r)
 		invalid(t, err, want)
@@ -119,7 +138,8 @@ func TestUserService_UpdateProfile(t *testing.T) {
 		Version: 1, FullName: new(" Emma E. "), AvatarUrl: new("https://example.com/e.png"), Phone: new("+4912"),
 	})
 	require.NoError(t, err)
-	require.Equal(t, "Emma E. https://example.com/e.png +4912 2 emma@acme.example", fmt.Sprint(updated.GetFullName(), " ", updated.GetAvatarUrl(), " ",
+	require.Equal(t, "Emma E. https://example.com/e.png +4912 2 emma@acme.example", fmt.Sprint(updated.GetFullName(), " ",
+		updated.GetAvatarUrl(), " ",
 		updated.GetPhone(), " ", updated.GetVersion(), " ", updated.GetEmail()))
 	cleared, err := update(hana, &userv1.UpdateProfileRequest{Id: id, Version: 2, Clear: []userv1.UpdateProfileRequest_Clearable{1, 2}})
 	require.NoError(t, err)
@@ -130,7 +150,8 @@ func TestUserService_UpdateProfile(t *testing.T) {
 	refused(t, err, connect.CodeAborted, "USER_VERSION_STALE")
 	// Who may change himself finds nobody else, not even whom he may see.
 	for person, whom := range map[string]string{
-		"employee": "trainer", "recruiter": "candidate", "trainer": "student", "hr_manager": "greta@globex.example", "admin": "gus@globex.example",
+		"employee": "trainer", "recruiter": "candidate", "trainer": "student", "hr_manager": "greta@globex.example",
+		"admin": "gus@globex.example",
 	} {
 		_, err = update(env.As(t, person), &userv1.UpdateProfileRequest{Id: idOf(t, whom), Version: 1, FullName: new("x")})
 		refused(t, err, connect.CodeNotFound, "USER_NOT_FOUND")
@@ -201,7 +222,10 @@ func TestUserService_ListUsers(t *testing.T) {
 	require.Equal(t, []string{"emma"}, list(hana, &userv1.ListUsersRequest{IsActive: new(false)}))
 	require.Equal(t, []string{"clive"}, list(hana, &userv1.ListUsersRequest{Query: "INITECH"}))
 	require.Equal(t, []string{"sam"}, list(env.As(t, "student"), &userv1.ListUsersRequest{}), "who sees himself only finds himself")
-	require.Equal(t, []string{"sam", "tom"}, list(env.As(t, "trainer"), &userv1.ListUsersRequest{Sort: byName, Query: "acme", IsActive: new(true)})[3:])
+	require.Equal(t, []string{"sam", "tom"}, list(env.As(t, "trainer"), &userv1.ListUsersRequest{
+		Sort: byName, Query: "acme",
+		IsActive: new(true),
+	})[3:])
 	require.Len(t, list(env.As(t, "greta@globex.example"), &userv1.ListUsersRequest{}), 3)
 	_, err := hana.Users.ListUsers(t.Context(), &userv1.ListUsersRequest{Query: strings.Repeat("x", 201)})
 	invalid(t, err, "query: query")
@@ -233,7 +257,8 @@ func TestUserService_Deactivate(t *testing.T) {
 	require.NoError(t, reactivate(hana, id, 2))
 	_, err = emma.Users.GetMe(t.Context(), &userv1.GetMeRequest{})
 	require.NoError(t, err)
-	require.Equal(t, 2, apptest.One[int](t, admin, `SELECT count(*) FROM audit_logs WHERE record_id = $1 AND 'is_active' = ANY (changed_fields)`, id))
+	require.Equal(t, 2, apptest.One[int](t, admin, `SELECT count(*) FROM audit_logs WHERE record_id = $1
+		AND 'is_active' = ANY (changed_fields)`, id))
 
 	// Nobody himself, nobody the last admin, nobody but an admin an admin.
 	refused(t, deactivate(ana, idOf(t, "admin"), 1), connect.CodeFailedPrecondition, "USER_SELF")
@@ -242,20 +267,25 @@ func TestUserService_Deactivate(t *testing.T) {
 	sue := env.As(t, "super_admin")
 	refused(t, deactivate(sue, idOf(t, "admin"), 1), connect.CodeFailedPrecondition, "USER_LAST_ADMIN")
 	for name, sql := range map[string]string{
-		"revoked": `UPDATE user_roles SET revoked_at = now() WHERE user_id = $1`, "expired": `UPDATE user_roles SET expires_at = now() WHERE user_id = $1`,
-		"inactive": `UPDATE user_profiles SET is_active = false WHERE id = $1`, "deleted": `UPDATE user_profiles SET deleted_at = now() WHERE id = $1`,
+		"revoked":  `UPDATE user_roles SET revoked_at = now() WHERE user_id = $1`,
+		"expired":  `UPDATE user_roles SET expires_at = now() WHERE user_id = $1`,
+		"inactive": `UPDATE user_profiles SET is_active = false WHERE id = $1`,
+		"deleted":  `UPDATE user_profiles SET deleted_at = now() WHERE id = $1`,
 	} {
 		former := add(t, admin, "acme", name+"@acme.example", "")
-		apptest.Exec(t, admin, `INSERT INTO user_roles (org_id, user_id, role_name) SELECT org_id, id, 'admin' FROM user_profiles WHERE id = $1`, former)
+		apptest.Exec(t, admin, `INSERT INTO user_roles (org_id, user_id, role_name) SELECT org_id, id, 'admin' FROM user_profiles
+			WHERE id = $1`, former)
 		apptest.Exec(t, admin, sql, former)
 		refused(t, deactivate(sue, idOf(t, "admin"), 1), connect.CodeFailedPrecondition, "USER_LAST_ADMIN")
 	}
-	apptest.Exec(t, admin, `INSERT INTO user_roles (org_id, user_id, role_name) SELECT org_id, id, 'admin' FROM user_profiles WHERE email = 'tom@acme.example'`)
+	apptest.Exec(t, admin, `INSERT INTO user_roles (org_id, user_id, role_name) SELECT org_id, id, 'admin' FROM user_profiles
+		WHERE email = 'tom@acme.example'`)
 
 	// Two admins who deactivate each other at once: one stays.
 	tom, done := env.As(t, "trainer"), make(chan error, 2)
-	go func() { done <- deactivate(ana, idOf(t, "trainer"), 1) }()
-	go func() { done <- deactivate(tom, idOf(t, "admin"), 1) }()
+	anaID, tomID := idOf(t, "admin"), idOf(t, "trainer")
+	go func() { done <- deactivate(ana, tomID, 1) }()
+	go func() { done <- deactivate(tom, anaID, 1) }()
 	<-done
 	<-done
 	require.Equal(t, 1, apptest.One[int](t, admin, `

@@ -84,9 +84,10 @@ func (m *member) organization() *userv1.Organization {
 
 func findMember(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (*member, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT p.*, o.name AS org_name, o.slug AS org_slug
-		FROM (SELECT org_id, `+columns+` FROM public.user_profiles WHERE id = $1 AND deleted_at IS NULL) p
-		JOIN public.organizations o ON o.id = p.org_id`, id)
+		SELECT `+columns+`, org_id, org_name, org_slug
+		FROM public.user_profiles
+		JOIN (SELECT o.id AS org_id, o.name AS org_name, o.slug AS org_slug FROM public.organizations o) o USING (org_id)
+		WHERE id = $1 AND deleted_at IS NULL`, id)
 	return exactlyOne[member](rows, err)
 }
 

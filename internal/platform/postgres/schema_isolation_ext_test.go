@@ -25,12 +25,14 @@ func writes() map[string]attempts {
 	return map[string]attempts{
 		"organizations": {insert: `INSERT INTO organizations (name, slug) VALUES ('Mine', 'mine')`, update: "name = name"},
 		"user_profiles": {
-			insert:    `INSERT INTO user_profiles (org_id, email, full_name) VALUES (@org, 'new@example.com', 'New')`,
-			insertOwn: `INSERT INTO user_profiles (org_id, email, full_name, candidate_status) VALUES (@org, 'new@example.com', 'New', 'active')`,
-			update:    "full_name = full_name",
+			insert: `INSERT INTO user_profiles (org_id, email, full_name) VALUES (@org, 'new@example.com', 'New')`,
+			insertOwn: `INSERT INTO user_profiles (org_id, email, full_name, candidate_status)
+				VALUES (@org, 'new@example.com', 'New', 'active')`,
+			update: "full_name = full_name",
 		},
 		"user_roles": {
-			insert: `INSERT INTO user_roles (org_id, user_id, role_name) VALUES (@org, @user, 'admin')`, update: "expires_at = expires_at",
+			insert: `INSERT INTO user_roles (org_id, user_id, role_name) VALUES (@org, @user, 'admin')`,
+			update: "expires_at = expires_at",
 		},
 		"audit_logs": {
 			insert: `INSERT INTO audit_logs (org_id, actor_kind, action, table_name) VALUES (@org, 'user', 'job.created', 'jobs')`,

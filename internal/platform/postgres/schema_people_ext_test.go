@@ -50,7 +50,13 @@ func TestSchema_PartsOfAProfile(t *testing.T) {
 		{ana, sam, []string{contact, onboard, inactive, gone, module, progress, graduate}},
 		{ana, emma, []string{contact, onboard, inactive}},
 		// Whom he does not see is not there.
-		{cara, carl, nil}, {rita, sam, nil}, {rita, emma, nil}, {rita, clive, nil}, {sam, cara, nil}, {emma, ana, nil}, {tom, clive, nil},
+		{cara, carl, nil},
+		{rita, sam, nil},
+		{rita, emma, nil},
+		{rita, clive, nil},
+		{sam, cara, nil},
+		{emma, ana, nil},
+		{tom, clive, nil},
 	} {
 		as(t, api, claimsOf(person(t, c.who).ID()), func(tx pgx.Tx) {
 			var may []string
@@ -67,7 +73,10 @@ func TestSchema_PartsOfAProfile(t *testing.T) {
 	}
 	// Neither the address nor the organisation nor the id of anybody.
 	as(t, api, claimsOf(person(t, ana).ID()), func(tx pgx.Tx) {
-		for _, set := range []string{"email = 'x@y.example'", "org_id = org_id", "id = gen_random_uuid()", "created_at = now()", "client_tier = NULL"} {
+		for _, set := range []string{
+			"email = 'x@y.example'", "org_id = org_id", "id = gen_random_uuid()", "created_at = now()",
+			"client_tier = NULL",
+		} {
 			_, err := try(t, tx, `UPDATE user_profiles SET `+set+` WHERE email = $1`, emma)
 			requireState(t, stateDenied, err, set)
 		}
@@ -110,4 +119,40 @@ func TestSchema_RolesOfNewPeople(t *testing.T) {
 			require.Equal(t, may, got, who)
 		})
 	}
+}
+
+// Of two admins who are about to deactivate each other, the second waits, and sees the first gone.
+func TestSchema_RoleStanding_AtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ana, tom := person(t, "admin").ID(), person(t, "trainer").ID()
+	w.exec(t, `INSERT INTO user_roles (org_id, user_id, role_name) VALUES ($1, $2, 'admin')`, w.A.Org, tom)
+	const standing = `SELECT other_admins FROM app.role_standing($1)`
+	first, second := w.login(t, postgres.LoginAPI), w.login(t, postgres.LoginAPI)
+	asRole(t, second, "authenticated", claimsOf(tom), func(other pgx.Tx) {
+		tx, err := first.Begin(t.Context())
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), actAs, claimsOf(ana))
+		require.NoError(t, err)
+		var left int
+		require.NoError(t, tx.QueryRow(t.Context(), standing, tom).Scan(&left))
+		require.Equal(t, 1, left)
+		_, err = tx.Exec(t.Context(), `UPDATE user_profiles SET is_active = false WHERE id = $1`, tom)
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		go func() { done <- other.QueryRow(t.Context(), standing, ana).Scan(&left) }()
+		w.untilWaiting(t, second.PgConn().PID())
+		require.NoError(t, tx.Commit(t.Context()))
+		require.NoError(t, <-done)
+		require.Zero(t, left)
+	})
+	as(t, first, claimsOf(w.A.Client), func(tx pgx.Tx) {
+		_, err := try(t, tx, standing, ana)
+		requireState(t, stateDenied, err, "who deactivates nobody")
+	})
+	as(t, first, claimsOf(person(t, "greta@globex.example").ID()), func(tx pgx.Tx) {
+		var roles []string
+		require.NoError(t, tx.QueryRow(t.Context(), `SELECT role_names FROM app.role_standing($1)`, ana).Scan(&roles))
+		require.Empty(t, roles, "another organisation's roles")
+	})
 }
