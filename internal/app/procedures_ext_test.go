@@ -61,11 +61,16 @@ func describe(service protoreflect.ServiceDescriptor, method protoreflect.Method
 	return p
 }
 
-// things are what the requests are about: a job, an event and a client of one organisation.
-type things struct{ job, event, client string }
+// things are what the requests are about: a job, an event, a client, a candidate, a student and somebody who placed
+// candidates, of one organisation.
+type things struct{ job, event, client, recruiter, candidate, student string }
 
 func missing() things {
-	return things{job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString()}
+	return things{
+		job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString(), recruiter: uuid.NewString(),
+		candidate: uuid.NewString(),
+		student:   uuid.NewString(),
+	}
 }
 
 // request is a call that is right in every way.
@@ -86,15 +91,69 @@ func requests(of things) map[string]request {
 		"/intime.session.v1.SessionService/RefreshSession":     {},
 		"/intime.session.v1.SessionService/SignOut":            {},
 		"/intime.user.v1.UserService/GetMe":                    {},
+		"/intime.candidate.v1.CandidateService/CreateCandidate": {
+			body: map[string]any{"email": uuid.NewString() + "@candidate.example", "full_name": "Walked Candidate"},
+		},
+		"/intime.candidate.v1.CandidateService/GetCandidate": {
+			body: map[string]any{"id": of.candidate}, ids: map[string]string{"id": of.candidate},
+		},
+		"/intime.candidate.v1.CandidateService/ListCandidates": {},
+		"/intime.candidate.v1.CandidateService/UpdateCandidate": {
+			body: map[string]any{"id": of.candidate, "version": "1", "full_name": "Renamed"}, ids: map[string]string{"id": of.candidate},
+		},
+		"/intime.candidate.v1.CandidateService/DeleteCandidate": {
+			body: map[string]any{"id": of.candidate, "version": "1"}, ids: map[string]string{"id": of.candidate},
+		},
+		"/intime.candidate.v1.CandidateService/PlaceCandidate": {
+			body: map[string]any{"id": of.candidate, "version": "1", "job_id": of.job},
+			ids:  map[string]string{"id": of.candidate, "job_id": of.job},
+		},
+		"/intime.candidate.v1.CandidateService/ListPodMetrics": {ids: map[string]string{"recruiter_id": of.recruiter}},
 		"/intime.job.v1.JobService/CreateJob":                  {body: job, ids: map[string]string{"client_id": of.client}},
-		"/intime.job.v1.JobService/GetJob":                     {body: map[string]any{"id": of.job}, ids: map[string]string{"id": of.job}},
-		"/intime.job.v1.JobService/ListJobs":                   {ids: map[string]string{"client_id": of.client}},
+		"/intime.job.v1.JobService/GetJob": {
+			body: map[string]any{"id": of.job},
+			ids:  map[string]string{"id": of.job},
+		},
+		"/intime.job.v1.JobService/ListJobs": {ids: map[string]string{"client_id": of.client}},
 		"/intime.job.v1.JobService/UpdateJob": {
 			body: map[string]any{"id": of.job, "version": "1", "title": "Tester at large"},
 			ids:  map[string]string{"id": of.job, "client_id": of.client},
 		},
 		"/intime.job.v1.JobService/DeleteJob": {
 			body: map[string]any{"id": of.job, "version": "1"}, ids: map[string]string{"id": of.job},
+		},
+		"/intime.user.v1.UserService/CreateUser": {
+			body: map[string]any{
+				"email": uuid.NewString() + "@user.example", "full_name": "Walked User", "employee_hire_date": "2026-01-01",
+			},
+		},
+		"/intime.user.v1.UserService/GetUser":   {body: map[string]any{"id": of.student}, ids: map[string]string{"id": of.student}},
+		"/intime.user.v1.UserService/ListUsers": {},
+		"/intime.user.v1.UserService/UpdateProfile": {
+			body: map[string]any{"id": of.student, "version": "1", "full_name": "Renamed"}, ids: map[string]string{"id": of.student},
+		},
+		"/intime.user.v1.UserService/CompleteOnboarding": {},
+		"/intime.user.v1.UserService/DeactivateUser": {
+			body: map[string]any{"id": of.student, "version": "1"}, ids: map[string]string{"id": of.student},
+		},
+		"/intime.user.v1.UserService/ReactivateUser": {
+			body: map[string]any{"id": of.student, "version": "1"}, ids: map[string]string{"id": of.student},
+		},
+		"/intime.student.v1.StudentService/CreateStudent": {
+			body: map[string]any{"email": uuid.NewString() + "@student.example", "full_name": "Walked Student"},
+		},
+		"/intime.student.v1.StudentService/GetStudent": {
+			body: map[string]any{"id": of.student}, ids: map[string]string{"id": of.student},
+		},
+		"/intime.student.v1.StudentService/ListStudents": {},
+		"/intime.student.v1.StudentService/UpdateStudent": {
+			body: map[string]any{"id": of.student, "version": "1", "full_name": "Renamed"}, ids: map[string]string{"id": of.student},
+		},
+		"/intime.student.v1.StudentService/DeleteStudent": {
+			body: map[string]any{"id": of.student, "version": "1"}, ids: map[string]string{"id": of.student},
+		},
+		"/intime.student.v1.StudentService/MarkGraduated": {
+			body: map[string]any{"id": of.student, "version": "1", "grade": 80}, ids: map[string]string{"id": of.student},
 		},
 		"/intime.event.v1.EventService/PublishEvent": {
 			body: map[string]any{"type": "system.probe", "payload": map[string]any{"action": "PROBE_ACTION_OK"}},
@@ -172,6 +231,15 @@ func newThings(t *testing.T, admin *pgx.Conn, person string) things {
 		INSERT INTO jobs (org_id, title, description, required_skills, location, created_by, client_id)
 		VALUES ($1, 'Tester', 'Walks every procedure.', '{Go}', 'Lisbon', $2, $3) RETURNING id::text`,
 		p.Organization.ID(), p.ID(), of.client)
+	of.candidate = apptest.One[string](t, admin, `
+		INSERT INTO user_profiles (org_id, email, full_name, candidate_status)
+		VALUES ($1, $2, 'Cain Candidate', 'active') RETURNING id::text`, p.Organization.ID(), uuid.NewString()+"@candidate.example")
+	of.student = apptest.One[string](t, admin, `
+		INSERT INTO user_profiles (org_id, email, full_name, student_enrollment_date)
+		VALUES ($1, $2, 'Stella Student', '2026-01-01') RETURNING id::text`, p.Organization.ID(), uuid.NewString()+"@student.example")
+	of.recruiter = p.ID().String()
+	apptest.Exec(t, admin, `INSERT INTO pod_metrics (org_id, month, recruiter_id) VALUES ($1, '2026-01-01', $2) ON CONFLICT DO NOTHING`,
+		p.Organization.ID(), p.ID())
 	of.event = apptest.One[string](t, admin, `
 		INSERT INTO events (org_id, type, payload, created_by, source, correlation_id, status)
 		VALUES ($1, 'system.probe', '{"action":"PROBE_ACTION_OK"}', $2, 'api', gen_random_uuid(), 'dead_letter')

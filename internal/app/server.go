@@ -9,16 +9,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/intime-solutions/intime/gen/go/intime/candidate/v1/candidatev1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/event/v1/eventv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/job/v1/jobv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/session/v1/sessionv1connect"
+	"github.com/intime-solutions/intime/gen/go/intime/student/v1/studentv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/user/v1/userv1connect"
 	"github.com/intime-solutions/intime/internal/auth"
+	"github.com/intime-solutions/intime/internal/candidate"
 	"github.com/intime-solutions/intime/internal/eventbus"
 	"github.com/intime-solutions/intime/internal/job"
 	"github.com/intime-solutions/intime/internal/platform/config"
 	"github.com/intime-solutions/intime/internal/platform/postgres"
 	"github.com/intime-solutions/intime/internal/rpc"
+	"github.com/intime-solutions/intime/internal/student"
 	"github.com/intime-solutions/intime/internal/user"
 	"github.com/intime-solutions/intime/web"
 )
@@ -36,7 +40,12 @@ const (
 
 // registerHandlers adds every feature's event handlers to the bus.
 func registerHandlers(bus *eventbus.Bus) error {
-	return job.RegisterHandlers(bus)
+	for _, register := range []func(*eventbus.Bus) error{candidate.RegisterHandlers, job.RegisterHandlers, user.RegisterHandlers} {
+		if err := register(bus); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mounts are the services.
@@ -44,8 +53,10 @@ func (a *App) mounts(chain *rpc.Chain, sessions *auth.Service) []rpc.Mount {
 	options := chain.HandlerOptions()
 	return []rpc.Mount{
 		rpc.At(sessionv1connect.NewSessionServiceHandler(sessions, options...)),
-		rpc.At(userv1connect.NewUserServiceHandler(user.NewService(a.api), options...)),
+		rpc.At(userv1connect.NewUserServiceHandler(user.NewService(a.api, a.bus), options...)),
+		rpc.At(candidatev1connect.NewCandidateServiceHandler(candidate.NewService(a.api, a.bus), options...)),
 		rpc.At(jobv1connect.NewJobServiceHandler(job.NewService(a.api, a.bus), options...)),
+		rpc.At(studentv1connect.NewStudentServiceHandler(student.NewService(a.api, a.bus), options...)),
 		rpc.At(eventv1connect.NewEventServiceHandler(eventbus.NewService(a.api, a.bus), options...)),
 		rpc.At(eventv1connect.NewEventHandlerServiceHandler(eventbus.NewHandlerService(a.api, a.bus), options...)),
 	}

@@ -14,20 +14,24 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/intime-solutions/intime/gen/go/intime/candidate/v1/candidatev1connect"
 	errorv1 "github.com/intime-solutions/intime/gen/go/intime/error/v1"
 	"github.com/intime-solutions/intime/gen/go/intime/event/v1/eventv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/job/v1/jobv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/session/v1/sessionv1connect"
+	"github.com/intime-solutions/intime/gen/go/intime/student/v1/studentv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/user/v1/userv1connect"
 )
 
 // Clients are the typed clients of one person.
 type Clients struct {
-	Events   eventv1connect.EventServiceClient
-	Handlers eventv1connect.EventHandlerServiceClient
-	Jobs     jobv1connect.JobServiceClient
-	Sessions sessionv1connect.SessionServiceClient
-	Users    userv1connect.UserServiceClient
+	Candidates candidatev1connect.CandidateServiceClient
+	Events     eventv1connect.EventServiceClient
+	Handlers   eventv1connect.EventHandlerServiceClient
+	Jobs       jobv1connect.JobServiceClient
+	Sessions   sessionv1connect.SessionServiceClient
+	Students   studentv1connect.StudentServiceClient
+	Users      userv1connect.UserServiceClient
 }
 
 // As returns the clients of a demo person, by address or role; of nobody in particular for an empty one.
@@ -47,11 +51,13 @@ func (e *Env) WithToken(token string) Clients { return NewClients(e.URL, token, 
 func NewClients(url, token string, transport *http.Transport) Clients {
 	client := &http.Client{Transport: bearer{token: token, transport: transport}}
 	return Clients{
-		Events:   eventv1connect.NewEventServiceClient(client, url),
-		Handlers: eventv1connect.NewEventHandlerServiceClient(client, url),
-		Jobs:     jobv1connect.NewJobServiceClient(client, url),
-		Sessions: sessionv1connect.NewSessionServiceClient(client, url),
-		Users:    userv1connect.NewUserServiceClient(client, url),
+		Candidates: candidatev1connect.NewCandidateServiceClient(client, url),
+		Events:     eventv1connect.NewEventServiceClient(client, url),
+		Handlers:   eventv1connect.NewEventHandlerServiceClient(client, url),
+		Jobs:       jobv1connect.NewJobServiceClient(client, url),
+		Sessions:   sessionv1connect.NewSessionServiceClient(client, url),
+		Students:   studentv1connect.NewStudentServiceClient(client, url),
+		Users:      userv1connect.NewUserServiceClient(client, url),
 	}
 }
 

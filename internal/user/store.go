@@ -4,62 +4,152 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	userv1 "github.com/intime-solutions/intime/gen/go/intime/user/v1"
-	"github.com/intime-solutions/intime/internal/platform/apierr"
+	"github.com/intime-solutions/intime/internal/person"
+	"github.com/intime-solutions/intime/internal/platform/page"
 	"github.com/intime-solutions/intime/internal/platform/postgres"
+	"github.com/intime-solutions/intime/internal/platform/principal"
 )
 
-// ReasonNotFound is the reason for a user whom the caller cannot see, or who does not exist.
-const ReasonNotFound = "USER_NOT_FOUND"
+const columns = `id, email, full_name, avatar_url, phone, is_active, onboarding_completed_at, employee_hire_date,
+	employee_department, employee_position, client_company_name, client_industry, client_tier, version, created_at, updated_at`
 
-type profile struct {
-	ID        uuid.UUID
-	OrgID     uuid.UUID
-	Email     string
-	FullName  string
-	AvatarURL string
-	Phone     string
-	IsActive  bool
-	Version   int64
-	CreatedAt time.Time
-	UpdatedAt time.Time
-	OrgName   string
-	OrgSlug   string
+func insertProfile(ctx context.Context, tx *postgres.Tx, wanted *profile) (*profile, error) {
+	p, ok := principal.From(ctx)
+	if !ok {
+		return nil, postgres.ErrNoTenant
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("make a user id: %w", err)
+	}
+	return one(tx.Query(ctx, `
+		INSERT INTO public.user_profiles (id, org_id, email, full_name, phone, employee_hire_date, employee_department,
+			employee_position, client_company_name, client_industry, client_tier)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		RETURNING `+columns,
+		id, p.OrgID, wanted.Email, wanted.FullName, wanted.Phone, wanted.EmployeeHireDate, wanted.EmployeeDepartment,
+		wanted.EmployeePosition, wanted.ClientCompanyName, wanted.ClientIndustry, wanted.ClientTier))
 }
 
 func findProfile(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (*profile, error) {
+	return one(tx.Query(ctx, `SELECT `+columns+` FROM public.user_profiles WHERE id = $1 AND deleted_at IS NULL`, id))
+}
+
+// lockProfile finds the profile for a change.
+func lockProfile(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (*profile, error) {
+	return one(tx.Query(ctx,
+		`SELECT `+columns+` FROM public.user_profiles WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE`, id))
+}
+
+func updateProfile(ctx context.Context, tx *postgres.Tx, p *profile) (*profile, error) {
+	return one(tx.Query(ctx, `
+		UPDATE public.user_profiles
+		SET full_name = $2, avatar_url = $3, phone = $4, version = version + 1, updated_at = now()
+		WHERE id = $1
+		RETURNING `+columns, p.ID, p.FullName, p.AvatarURL, p.Phone))
+}
+
+func completeOnboarding(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (*profile, error) {
+	return one(tx.Query(ctx, `
+		UPDATE public.user_profiles SET onboarding_completed_at = now(), version = version + 1, updated_at = now()
+		WHERE id = $1
+		RETURNING `+columns, id))
+}
+
+func setActive(ctx context.Context, tx *postgres.Tx, id uuid.UUID, active bool) (*profile, error) {
+	return one(tx.Query(ctx, `
+		UPDATE public.user_profiles SET is_active = $2, version = version + 1, updated_at = now()
+		WHERE id = $1
+		RETURNING `+columns, id, active))
+}
+
+// member is a profile with its organisation.
+type member struct {
+	profile
+
+	OrgID   uuid.UUID
+	OrgName string
+	OrgSlug string
+}
+
+func (m *member) organization() *userv1.Organization {
+	return &userv1.Organization{Id: m.OrgID.String(), Name: m.OrgName, Slug: m.OrgSlug}
+}
+
+func findMember(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (*member, error) {
 	rows, err := tx.Query(ctx, `
-		SELECT p.id, p.org_id, p.email, p.full_name, coalesce(p.avatar_url, '') AS avatar_url, coalesce(p.phone, '') AS phone,
-			p.is_active, p.version, p.created_at, p.updated_at, o.name AS org_name, o.slug AS org_slug
-		FROM public.user_profiles p JOIN public.organizations o ON o.id = p.org_id
-		WHERE p.id = $1 AND p.deleted_at IS NULL`, id)
-	if err != nil {
-		return nil, fmt.Errorf("find profile: %w", err)
+		SELECT `+columns+`, org_id, org_name, org_slug
+		FROM public.user_profiles
+		JOIN (SELECT o.id AS org_id, o.name AS org_name, o.slug AS org_slug FROM public.organizations o) o USING (org_id)
+		WHERE id = $1 AND deleted_at IS NULL`, id)
+	return exactlyOne[member](rows, err)
+}
+
+// filters are what a list is filtered and ordered by; a page token is bound to them.
+type filters struct {
+	Query    string
+	IsActive *bool
+	Order    person.Order
+}
+
+func filtersOf(r *userv1.ListUsersRequest) filters {
+	f := filters{Query: r.GetQuery(), IsActive: r.IsActive}
+	if r.GetSort() == userv1.UserSort_USER_SORT_NAME {
+		f.Order = person.Name
 	}
-	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[profile])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, apierr.NotFound(ReasonNotFound, "user")
+	return f
+}
+
+// listed is a profile in a list, with what the list is ordered by.
+type listed struct {
+	profile
+
+	SortKey string
+}
+
+func listProfiles(ctx context.Context, tx *postgres.Tx, by filters, after page.Token, limit int) ([]*listed, error) {
+	where := postgres.NewFilter("deleted_at IS NULL")
+	if strings.TrimSpace(by.Query) != "" {
+		where.And("search_text LIKE @query", "query", postgres.Contains(by.Query))
 	}
+	if by.IsActive != nil {
+		where.And("is_active = @active", "active", *by.IsActive)
+	}
+	if err := by.Order.After(after, where); err != nil {
+		return nil, err
+	}
+	where.Args["limit"] = limit
+	rows, err := tx.Query(ctx, `
+		SELECT `+columns+`, `+by.Order.Key()+` AS sort_key FROM public.user_profiles
+		WHERE `+where.SQL()+` ORDER BY `+by.Order.By()+` LIMIT @limit`, where.Args)
 	if err != nil {
-		return nil, fmt.Errorf("find profile: %w", err)
+		return nil, fmt.Errorf("list users: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[listed])
+	if err != nil {
+		return nil, fmt.Errorf("list users: %w", err)
 	}
 	return found, nil
 }
 
-func (p *profile) user() *userv1.User {
-	return &userv1.User{
-		Id: p.ID.String(), Email: p.Email, FullName: p.FullName, AvatarUrl: p.AvatarURL, Phone: p.Phone,
-		IsActive: p.IsActive, Version: p.Version,
-		CreatedAt: timestamppb.New(p.CreatedAt), UpdatedAt: timestamppb.New(p.UpdatedAt),
-	}
-}
+func one(rows pgx.Rows, err error) (*profile, error) { return exactlyOne[profile](rows, err) }
 
-func (p *profile) organization() *userv1.Organization {
-	return &userv1.Organization{Id: p.OrgID.String(), Name: p.OrgName, Slug: p.OrgSlug}
+func exactlyOne[T any](rows pgx.Rows, err error) (*T, error) {
+	if err != nil {
+		return nil, fmt.Errorf("query profile: %w", err)
+	}
+	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[T])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, errNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("query profile: %w", err)
+	}
+	return found, nil
 }

@@ -23,15 +23,17 @@ const (
 	version = 1
 )
 
-// Token is the place where a page ended: lists are ordered by id, and ids by time.
+// Token is the place where a page ended: lists are ordered by id, and ids by time, unless they say otherwise.
 type Token struct {
 	After uuid.UUID // the id of the page's last entry; uuid.Nil for the first page
+	Key   string    // what the list is ordered by before the id, of the page's last entry; empty where that is nothing
 }
 
 type wire struct {
 	Version int       `json:"v"`
 	Filters string    `json:"f"`
 	After   uuid.UUID `json:"a"`
+	Key     string    `json:"k,omitempty"`
 }
 
 // Size returns the number of entries for a requested page size: 0 means DefaultSize, more than MaxSize means MaxSize.
@@ -52,7 +54,7 @@ func (t Token) Encode(filters any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	data, err := json.Marshal(wire{Version: version, Filters: sum, After: t.After})
+	data, err := json.Marshal(wire{Version: version, Filters: sum, After: t.After, Key: t.Key})
 	if err != nil {
 		return "", fmt.Errorf("encode page token: %w", err)
 	}
@@ -80,7 +82,7 @@ func Decode(text string, filters any) (Token, error) {
 	if w.Filters != sum {
 		return Token{}, invalid("This page token belongs to other filters. Start again from the first page.")
 	}
-	return Token{After: w.After}, nil
+	return Token{After: w.After, Key: w.Key}, nil
 }
 
 func digest(filters any) (string, error) {
@@ -91,6 +93,9 @@ func digest(filters any) (string, error) {
 	sum := sha256.Sum256(data)
 	return base64.RawURLEncoding.EncodeToString(sum[:12]), nil
 }
+
+// ErrToken is the answer to a token whose key is not one of the list's.
+func ErrToken() error { return invalid("This is not a page token.") }
 
 func invalid(message string) error {
 	e := apierr.New(connect.CodeInvalidArgument, apierr.ReasonPageToken, "%s", message)

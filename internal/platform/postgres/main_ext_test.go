@@ -71,7 +71,7 @@ func (w *world) arrange(t *testing.T, o demo.Organization, recruiter, client str
 	w.scan(t, fmt.Sprintf(job, "@client"), args, &to.ClientJob)
 	w.scan(t, `INSERT INTO events (org_id, type, payload, created_by, source, correlation_id)
 		VALUES (@org, 'job.created', '{}', @recruiter, 'api', app.uuid_v7()) RETURNING id`, args, &to.Event)
-	args["event"] = to.Event
+	args["event"], args["job"] = to.Event, to.Job
 	for _, sql := range []string{
 		`INSERT INTO event_deliveries (event_id, handler_name, org_id, max_attempts) VALUES (@event, 'arranged', @org, 3)`,
 		`INSERT INTO event_attempts (event_id, handler_name, number, org_id, outcome, started_at)
@@ -79,6 +79,9 @@ func (w *world) arrange(t *testing.T, o demo.Organization, recruiter, client str
 		`INSERT INTO event_idempotency_keys (org_id, key, event_id, payload_hash) VALUES (@org, 'arranged', @event, '\x00')`,
 		`INSERT INTO outgoing_mails (org_id, dedup_key, recipient, subject, text_body, html_body)
 			VALUES (@org, 'arranged', 'someone@example.com', 'Hello', '', '')`,
+		`INSERT INTO placements (org_id, candidate_id, job_id, placed_by, previous_status)
+			VALUES (@org, @client, @job, @recruiter, 'bench')`,
+		`INSERT INTO pod_metrics (org_id, month, recruiter_id) VALUES (@org, '2026-01-01', @recruiter)`,
 	} {
 		w.exec(t, sql, args)
 	}

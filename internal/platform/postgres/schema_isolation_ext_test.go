@@ -26,10 +26,13 @@ func writes() map[string]attempts {
 		"organizations": {insert: `INSERT INTO organizations (name, slug) VALUES ('Mine', 'mine')`, update: "name = name"},
 		"user_profiles": {
 			insert: `INSERT INTO user_profiles (org_id, email, full_name) VALUES (@org, 'new@example.com', 'New')`,
+			insertOwn: `INSERT INTO user_profiles (org_id, email, full_name, candidate_status)
+				VALUES (@org, 'new@example.com', 'New', 'active')`,
 			update: "full_name = full_name",
 		},
 		"user_roles": {
-			insert: `INSERT INTO user_roles (org_id, user_id, role_name) VALUES (@org, @user, 'admin')`, update: "expires_at = expires_at",
+			insert: `INSERT INTO user_roles (org_id, user_id, role_name) VALUES (@org, @user, 'admin')`,
+			update: "expires_at = expires_at",
 		},
 		"audit_logs": {
 			insert: `INSERT INTO audit_logs (org_id, actor_kind, action, table_name) VALUES (@org, 'user', 'job.created', 'jobs')`,
@@ -61,6 +64,15 @@ func writes() map[string]attempts {
 				VALUES (@event, 'mine', 1, @org, 'failed', now())`,
 			update: "outcome = outcome",
 		},
+		"placements": {
+			insert: `INSERT INTO placements (org_id, candidate_id, job_id, placed_by, previous_status)
+				VALUES (@org, @user, @job, @me, 'bench')`,
+			update: "placed_at = placed_at",
+		},
+		"pod_metrics": {
+			insert: `INSERT INTO pod_metrics (org_id, month, recruiter_id) VALUES (@org, '2026-02-01', @user)`,
+			update: "placements_count = placements_count",
+		},
 		"outgoing_mails": {
 			insert: `INSERT INTO outgoing_mails (org_id, dedup_key, recipient, subject, text_body, html_body)
 				VALUES (@org, 'mine', 'someone@example.com', 'Hello', '', '')`,
@@ -70,7 +82,7 @@ func writes() map[string]attempts {
 }
 
 func writesTo(from tenant, me any, to tenant) pgx.NamedArgs {
-	return pgx.NamedArgs{"org": to.Org, "user": to.Recruiter, "event": to.Event, "me": me, "home": from.Org}
+	return pgx.NamedArgs{"org": to.Org, "user": to.Recruiter, "event": to.Event, "job": to.Job, "me": me, "home": from.Org}
 }
 
 // identity is somebody's claims, and the login that they come through.
@@ -159,6 +171,7 @@ func TestSchema_CrossReferences(t *testing.T) {
 	w := newWorld(t)
 	args := pgx.NamedArgs{
 		"org": w.A.Org, "me": w.A.Recruiter, "other": w.B.Client, "event": w.B.Event, "job": w.A.Job, "user": w.A.Client,
+		"foreign": w.B.Job,
 	}
 	as(t, w.login(t, postgres.LoginAPI), claimsOf(w.A.Recruiter), func(tx pgx.Tx) {
 		_, err := try(t, tx, `INSERT INTO jobs (org_id, client_id, title, description, required_skills, location, created_by)
@@ -184,6 +197,10 @@ func TestSchema_CrossReferences(t *testing.T) {
 			VALUES (@event, 'x', 1, @org, 'failed', now())`,
 		`UPDATE event_subscriptions SET disabled_by = @other WHERE org_id = @org`,
 		`UPDATE jobs SET created_by = @other WHERE id = @job`,
+		`INSERT INTO placements (org_id, candidate_id, job_id, placed_by, previous_status) VALUES (@org, @other, @job, @me, 'bench')`,
+		`INSERT INTO placements (org_id, candidate_id, job_id, placed_by, previous_status) VALUES (@org, @user, @job, @other, 'bench')`,
+		`INSERT INTO placements (org_id, candidate_id, job_id, placed_by, previous_status) VALUES (@org, @user, @foreign, @me, 'bench')`,
+		`INSERT INTO pod_metrics (org_id, month, recruiter_id) VALUES (@org, '2026-02-01', @other)`,
 	} {
 		_, err := try(t, tx, sql, args)
 		requireState(t, stateForeignKey, err, sql)

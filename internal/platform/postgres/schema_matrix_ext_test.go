@@ -20,14 +20,16 @@ const matrix = `
 audit_logs             S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   ----
 event_attempts         S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SI--
 event_deliveries       S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SIU-
-event_idempotency_keys SI--        SI--  SI--      SI--        ----    ----       ----    ----     ----      SI--   SI--    SI--   ----
+event_idempotency_keys SI--        SI--  SI--      SI--        SI--    SI--       SI--    SI--     SI--      SI--   SI--    SI--   ----
 event_outbox           ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   ----    ----   S-UD
 event_subscriptions    S-U-        S-U-  ----      ----        ----    ----       ----    ----     ----      ----   ----    S-U-   S-U-
 events                 SI--        SI--  -i--      -i--        ----    ----       ----    ----     ----      -i--   -i--    SI--   S-U-
 jobs                   SIU-        SIU-  SIU-      SIU-        ----    S---       ----    S---     S---      siu-   SIU-    SIU-   ----
 organizations          S---        S---  S---      S---        S---    S---       S---    S---     S---      S---   S---    S---   S---
 outgoing_mails         ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   -I--    -I--   S-U-
-user_profiles          S---        S---  s---      s---        s---    S---       s---    s---     s---      s---   s---    S---   ----
+placements             SI--        SI--  SI--      SI--        S---    S---       ----    ----     ----      ----   SI--    S---   ----
+pod_metrics            S---        S---  S---      S---        S---    S---       ----    ----     ----      ----   S---    S---   ----
+user_profiles          SIU-        SIU-  siu-      s-u-        siu-    SIU-       s-u-    s-u-     s-u-      s-u-   siu-    SIU-   ----
 user_roles             S---        S---  s---      s---        s---    S---       s---    s---     s---      s---   s---    S---   ----
 `
 
@@ -113,10 +115,22 @@ func TestSchema_Columns(t *testing.T) {
 		"authenticated INSERT events: causation_id, correlation_id, created_by, depth, id, metadata, org_id, payload, " +
 			"schema_version, source, type",
 		"authenticated INSERT outgoing_mails: dedup_key, html_body, org_id, recipient, recipient_name, subject, text_body",
+		"authenticated INSERT placements: candidate_id, id, job_id, org_id, placed_by, previous_status",
+		"authenticated INSERT user_profiles: avatar_url, candidate_experience_years, candidate_resume_url, candidate_skills, " +
+			"candidate_status, client_company_name, client_industry, client_tier, email, employee_department, employee_hire_date, " +
+			"employee_position, full_name, id, org_id, phone, student_course_progress, student_current_module, student_enrollment_date",
+		"authenticated INSERT user_roles: granted_by, id, org_id, role_name, user_id",
 		"authenticated UPDATE event_subscriptions: auto_disabled_at, disabled_at, disabled_by, disabled_reason, " +
 			"failing_events, is_active",
+		"authenticated UPDATE user_profiles: avatar_url, candidate_experience_years, candidate_ready_for_placement, " +
+			"candidate_resume_url, candidate_skills, candidate_status, deleted_at, full_name, is_active, onboarding_completed_at, phone, " +
+			"student_course_progress, student_current_module, student_enrollment_date, student_graduation_date, updated_at, version",
+		"intime_bookkeeper INSERT user_roles: granted_by, org_id, role_name, user_id",
 		"intime_bookkeeper UPDATE event_outbox: is_requeued",
 		"intime_bookkeeper UPDATE events: changed_xid, error_message, metadata, processed_at, retry_count, status",
+		"intime_bookkeeper UPDATE pod_metrics: bench_placements_count, last_placed_at, placements_count, updated_at",
+		"intime_bookkeeper UPDATE user_profiles: candidate_ready_for_placement, candidate_skills, candidate_status, updated_at, version",
+		"intime_bookkeeper UPDATE user_roles: expires_at",
 		"intime_worker UPDATE events: changed_xid, error_message, processed_at, retry_count, status",
 		"intime_worker UPDATE outgoing_mails: attempt_count, error_message, next_attempt_at, sent_at, status",
 	}, column[string](t, w.Admin, `

@@ -49,6 +49,10 @@ var executable = map[string][]string{
 	"mark_event_failed(uuid,uuid,text,uuid,text,text,interval,text)":                           {"intime_worker"},
 	"mark_event_processed(uuid,uuid,text,uuid)":                                                {"intime_worker"},
 	"publish_event(text,jsonb,text)":                                                           {"authenticated"},
+	"app.role_standing(uuid)":                                                                  {"authenticated"},
+	"app.create_candidate_profile(uuid)":                                                       {"authenticated"},
+	"app.event_recipients(uuid,text)":                                                          {"authenticated"},
+	"app.update_pod_metrics(uuid)":                                                             {"authenticated"},
 }
 
 func TestSchema_Executable(t *testing.T) {

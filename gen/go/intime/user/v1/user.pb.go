@@ -24,6 +24,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ClientTier is how close a client is.
+type ClientTier int32
+
+const (
+	// Not a tier.
+	ClientTier_CLIENT_TIER_UNSPECIFIED ClientTier = 0
+	// A preferred client.
+	ClientTier_CLIENT_TIER_PREFERRED ClientTier = 1
+	// A strategic client.
+	ClientTier_CLIENT_TIER_STRATEGIC ClientTier = 2
+	// An exclusive client.
+	ClientTier_CLIENT_TIER_EXCLUSIVE ClientTier = 3
+)
+
+// Enum value maps for ClientTier.
+var (
+	ClientTier_name = map[int32]string{
+		0: "CLIENT_TIER_UNSPECIFIED",
+		1: "CLIENT_TIER_PREFERRED",
+		2: "CLIENT_TIER_STRATEGIC",
+		3: "CLIENT_TIER_EXCLUSIVE",
+	}
+	ClientTier_value = map[string]int32{
+		"CLIENT_TIER_UNSPECIFIED": 0,
+		"CLIENT_TIER_PREFERRED":   1,
+		"CLIENT_TIER_STRATEGIC":   2,
+		"CLIENT_TIER_EXCLUSIVE":   3,
+	}
+)
+
+func (x ClientTier) Enum() *ClientTier {
+	p := new(ClientTier)
+	*p = x
+	return p
+}
+
+func (x ClientTier) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClientTier) Descriptor() protoreflect.EnumDescriptor {
+	return file_intime_user_v1_user_proto_enumTypes[0].Descriptor()
+}
+
+func (ClientTier) Type() protoreflect.EnumType {
+	return &file_intime_user_v1_user_proto_enumTypes[0]
+}
+
+func (x ClientTier) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClientTier.Descriptor instead.
+func (ClientTier) EnumDescriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_proto_rawDescGZIP(), []int{0}
+}
+
 // User is a person in an organisation.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -44,7 +101,21 @@ type User struct {
 	// When the profile was last changed.
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	// The version of the profile, one higher with every change.
-	Version       int64 `protobuf:"varint,9,opt,name=version,proto3" json:"version,omitempty"`
+	Version int64 `protobuf:"varint,9,opt,name=version,proto3" json:"version,omitempty"`
+	// When he completed his onboarding; absent where he has not.
+	OnboardingCompletedAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=onboarding_completed_at,json=onboardingCompletedAt,proto3" json:"onboarding_completed_at,omitempty"`
+	// Of the staff: the day he was hired, for example "2026-11-23"; empty for others.
+	EmployeeHireDate string `protobuf:"bytes,11,opt,name=employee_hire_date,json=employeeHireDate,proto3" json:"employee_hire_date,omitempty"`
+	// Of the staff: the department; empty where there is none.
+	EmployeeDepartment string `protobuf:"bytes,12,opt,name=employee_department,json=employeeDepartment,proto3" json:"employee_department,omitempty"`
+	// Of the staff: the position; empty where there is none.
+	EmployeePosition string `protobuf:"bytes,13,opt,name=employee_position,json=employeePosition,proto3" json:"employee_position,omitempty"`
+	// A client's company; empty for others.
+	ClientCompanyName string `protobuf:"bytes,14,opt,name=client_company_name,json=clientCompanyName,proto3" json:"client_company_name,omitempty"`
+	// A client's industry; empty where nobody knows.
+	ClientIndustry string `protobuf:"bytes,15,opt,name=client_industry,json=clientIndustry,proto3" json:"client_industry,omitempty"`
+	// How close a client is; unspecified where nobody said.
+	ClientTier    ClientTier `protobuf:"varint,16,opt,name=client_tier,json=clientTier,proto3,enum=intime.user.v1.ClientTier" json:"client_tier,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -142,6 +213,55 @@ func (x *User) GetVersion() int64 {
 	return 0
 }
 
+func (x *User) GetOnboardingCompletedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OnboardingCompletedAt
+	}
+	return nil
+}
+
+func (x *User) GetEmployeeHireDate() string {
+	if x != nil {
+		return x.EmployeeHireDate
+	}
+	return ""
+}
+
+func (x *User) GetEmployeeDepartment() string {
+	if x != nil {
+		return x.EmployeeDepartment
+	}
+	return ""
+}
+
+func (x *User) GetEmployeePosition() string {
+	if x != nil {
+		return x.EmployeePosition
+	}
+	return ""
+}
+
+func (x *User) GetClientCompanyName() string {
+	if x != nil {
+		return x.ClientCompanyName
+	}
+	return ""
+}
+
+func (x *User) GetClientIndustry() string {
+	if x != nil {
+		return x.ClientIndustry
+	}
+	return ""
+}
+
+func (x *User) GetClientTier() ClientTier {
+	if x != nil {
+		return x.ClientTier
+	}
+	return ClientTier_CLIENT_TIER_UNSPECIFIED
+}
+
 // Organization is a tenant.
 type Organization struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -210,7 +330,7 @@ var File_intime_user_v1_user_proto protoreflect.FileDescriptor
 
 const file_intime_user_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x19intime/user/v1/user.proto\x12\x0eintime.user.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x02\n" +
+	"\x19intime/user/v1/user.proto\x12\x0eintime.user.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x05\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1b\n" +
@@ -223,11 +343,26 @@ const file_intime_user_v1_user_proto_rawDesc = "" +
 	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
 	"updated_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n" +
-	"\aversion\x18\t \x01(\x03R\aversion\"F\n" +
+	"\aversion\x18\t \x01(\x03R\aversion\x12R\n" +
+	"\x17onboarding_completed_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x15onboardingCompletedAt\x12,\n" +
+	"\x12employee_hire_date\x18\v \x01(\tR\x10employeeHireDate\x12/\n" +
+	"\x13employee_department\x18\f \x01(\tR\x12employeeDepartment\x12+\n" +
+	"\x11employee_position\x18\r \x01(\tR\x10employeePosition\x12.\n" +
+	"\x13client_company_name\x18\x0e \x01(\tR\x11clientCompanyName\x12'\n" +
+	"\x0fclient_industry\x18\x0f \x01(\tR\x0eclientIndustry\x12;\n" +
+	"\vclient_tier\x18\x10 \x01(\x0e2\x1a.intime.user.v1.ClientTierR\n" +
+	"clientTier\"F\n" +
 	"\fOrganization\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
-	"\x04slug\x18\x03 \x01(\tR\x04slugB\xba\x01\n" +
+	"\x04slug\x18\x03 \x01(\tR\x04slug*z\n" +
+	"\n" +
+	"ClientTier\x12\x1b\n" +
+	"\x17CLIENT_TIER_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15CLIENT_TIER_PREFERRED\x10\x01\x12\x19\n" +
+	"\x15CLIENT_TIER_STRATEGIC\x10\x02\x12\x19\n" +
+	"\x15CLIENT_TIER_EXCLUSIVE\x10\x03B\xba\x01\n" +
 	"\x12com.intime.user.v1B\tUserProtoP\x01Z?github.com/intime-solutions/intime/gen/go/intime/user/v1;userv1\xa2\x02\x03IUX\xaa\x02\x0eIntime.User.V1\xca\x02\x0eIntime\\User\\V1\xe2\x02\x1aIntime\\User\\V1\\GPBMetadata\xea\x02\x10Intime::User::V1b\x06proto3"
 
 var (
@@ -242,20 +377,24 @@ func file_intime_user_v1_user_proto_rawDescGZIP() []byte {
 	return file_intime_user_v1_user_proto_rawDescData
 }
 
+var file_intime_user_v1_user_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_intime_user_v1_user_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_intime_user_v1_user_proto_goTypes = []any{
-	(*User)(nil),                  // 0: intime.user.v1.User
-	(*Organization)(nil),          // 1: intime.user.v1.Organization
-	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
+	(ClientTier)(0),               // 0: intime.user.v1.ClientTier
+	(*User)(nil),                  // 1: intime.user.v1.User
+	(*Organization)(nil),          // 2: intime.user.v1.Organization
+	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
 }
 var file_intime_user_v1_user_proto_depIdxs = []int32{
-	2, // 0: intime.user.v1.User.created_at:type_name -> google.protobuf.Timestamp
-	2, // 1: intime.user.v1.User.updated_at:type_name -> google.protobuf.Timestamp
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	3, // 0: intime.user.v1.User.created_at:type_name -> google.protobuf.Timestamp
+	3, // 1: intime.user.v1.User.updated_at:type_name -> google.protobuf.Timestamp
+	3, // 2: intime.user.v1.User.onboarding_completed_at:type_name -> google.protobuf.Timestamp
+	0, // 3: intime.user.v1.User.client_tier:type_name -> intime.user.v1.ClientTier
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_intime_user_v1_user_proto_init() }
@@ -268,13 +407,14 @@ func file_intime_user_v1_user_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intime_user_v1_user_proto_rawDesc), len(file_intime_user_v1_user_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_intime_user_v1_user_proto_goTypes,
 		DependencyIndexes: file_intime_user_v1_user_proto_depIdxs,
+		EnumInfos:         file_intime_user_v1_user_proto_enumTypes,
 		MessageInfos:      file_intime_user_v1_user_proto_msgTypes,
 	}.Build()
 	File_intime_user_v1_user_proto = out.File

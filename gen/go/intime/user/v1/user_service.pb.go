@@ -9,6 +9,7 @@
 package userv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/intime-solutions/intime/gen/go/intime/auth/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -23,6 +24,59 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// UserSort is the order of a list.
+type UserSort int32
+
+const (
+	// Not said: newest first.
+	UserSort_USER_SORT_UNSPECIFIED UserSort = 0
+	// Newest first.
+	UserSort_USER_SORT_NEWEST UserSort = 1
+	// By full name.
+	UserSort_USER_SORT_NAME UserSort = 2
+)
+
+// Enum value maps for UserSort.
+var (
+	UserSort_name = map[int32]string{
+		0: "USER_SORT_UNSPECIFIED",
+		1: "USER_SORT_NEWEST",
+		2: "USER_SORT_NAME",
+	}
+	UserSort_value = map[string]int32{
+		"USER_SORT_UNSPECIFIED": 0,
+		"USER_SORT_NEWEST":      1,
+		"USER_SORT_NAME":        2,
+	}
+)
+
+func (x UserSort) Enum() *UserSort {
+	p := new(UserSort)
+	*p = x
+	return p
+}
+
+func (x UserSort) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UserSort) Descriptor() protoreflect.EnumDescriptor {
+	return file_intime_user_v1_user_service_proto_enumTypes[0].Descriptor()
+}
+
+func (UserSort) Type() protoreflect.EnumType {
+	return &file_intime_user_v1_user_service_proto_enumTypes[0]
+}
+
+func (x UserSort) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UserSort.Descriptor instead.
+func (UserSort) EnumDescriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{0}
+}
 
 // Scope is how far a permission reaches.
 type Permission_Scope int32
@@ -61,11 +115,11 @@ func (x Permission_Scope) String() string {
 }
 
 func (Permission_Scope) Descriptor() protoreflect.EnumDescriptor {
-	return file_intime_user_v1_user_service_proto_enumTypes[0].Descriptor()
+	return file_intime_user_v1_user_service_proto_enumTypes[1].Descriptor()
 }
 
 func (Permission_Scope) Type() protoreflect.EnumType {
-	return &file_intime_user_v1_user_service_proto_enumTypes[0]
+	return &file_intime_user_v1_user_service_proto_enumTypes[1]
 }
 
 func (x Permission_Scope) Number() protoreflect.EnumNumber {
@@ -75,6 +129,59 @@ func (x Permission_Scope) Number() protoreflect.EnumNumber {
 // Deprecated: Use Permission_Scope.Descriptor instead.
 func (Permission_Scope) EnumDescriptor() ([]byte, []int) {
 	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{2, 0}
+}
+
+// Clearable names a field that may be empty.
+type UpdateProfileRequest_Clearable int32
+
+const (
+	// Not a field.
+	UpdateProfileRequest_CLEARABLE_UNSPECIFIED UpdateProfileRequest_Clearable = 0
+	// The field avatar_url.
+	UpdateProfileRequest_CLEARABLE_AVATAR_URL UpdateProfileRequest_Clearable = 1
+	// The field phone.
+	UpdateProfileRequest_CLEARABLE_PHONE UpdateProfileRequest_Clearable = 2
+)
+
+// Enum value maps for UpdateProfileRequest_Clearable.
+var (
+	UpdateProfileRequest_Clearable_name = map[int32]string{
+		0: "CLEARABLE_UNSPECIFIED",
+		1: "CLEARABLE_AVATAR_URL",
+		2: "CLEARABLE_PHONE",
+	}
+	UpdateProfileRequest_Clearable_value = map[string]int32{
+		"CLEARABLE_UNSPECIFIED": 0,
+		"CLEARABLE_AVATAR_URL":  1,
+		"CLEARABLE_PHONE":       2,
+	}
+)
+
+func (x UpdateProfileRequest_Clearable) Enum() *UpdateProfileRequest_Clearable {
+	p := new(UpdateProfileRequest_Clearable)
+	*p = x
+	return p
+}
+
+func (x UpdateProfileRequest_Clearable) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UpdateProfileRequest_Clearable) Descriptor() protoreflect.EnumDescriptor {
+	return file_intime_user_v1_user_service_proto_enumTypes[2].Descriptor()
+}
+
+func (UpdateProfileRequest_Clearable) Type() protoreflect.EnumType {
+	return &file_intime_user_v1_user_service_proto_enumTypes[2]
+}
+
+func (x UpdateProfileRequest_Clearable) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UpdateProfileRequest_Clearable.Descriptor instead.
+func (UpdateProfileRequest_Clearable) EnumDescriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{9, 0}
 }
 
 // GetMeRequest is the request of GetMe.
@@ -242,11 +349,826 @@ func (x *Permission) GetScope() Permission_Scope {
 	return Permission_SCOPE_UNSPECIFIED
 }
 
+// CreateUserRequest is the request of CreateUser.
+type CreateUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The e-mail address, which nobody else in the organisation has.
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// The full name, 1 to 255 characters.
+	FullName string `protobuf:"bytes,2,opt,name=full_name,json=fullName,proto3" json:"full_name,omitempty"`
+	// The phone number; may be left empty.
+	Phone string `protobuf:"bytes,3,opt,name=phone,proto3" json:"phone,omitempty"`
+	// Of the staff: the day he was hired.
+	EmployeeHireDate string `protobuf:"bytes,4,opt,name=employee_hire_date,json=employeeHireDate,proto3" json:"employee_hire_date,omitempty"`
+	// Of the staff: the department.
+	EmployeeDepartment string `protobuf:"bytes,5,opt,name=employee_department,json=employeeDepartment,proto3" json:"employee_department,omitempty"`
+	// Of the staff: the position.
+	EmployeePosition string `protobuf:"bytes,6,opt,name=employee_position,json=employeePosition,proto3" json:"employee_position,omitempty"`
+	// A client's company.
+	ClientCompanyName string `protobuf:"bytes,7,opt,name=client_company_name,json=clientCompanyName,proto3" json:"client_company_name,omitempty"`
+	// A client's industry.
+	ClientIndustry string `protobuf:"bytes,8,opt,name=client_industry,json=clientIndustry,proto3" json:"client_industry,omitempty"`
+	// How close a client is.
+	ClientTier    *ClientTier `protobuf:"varint,9,opt,name=client_tier,json=clientTier,proto3,enum=intime.user.v1.ClientTier,oneof" json:"client_tier,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateUserRequest) Reset() {
+	*x = CreateUserRequest{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateUserRequest) ProtoMessage() {}
+
+func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateUserRequest.ProtoReflect.Descriptor instead.
+func (*CreateUserRequest) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CreateUserRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetFullName() string {
+	if x != nil {
+		return x.FullName
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetEmployeeHireDate() string {
+	if x != nil {
+		return x.EmployeeHireDate
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetEmployeeDepartment() string {
+	if x != nil {
+		return x.EmployeeDepartment
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetEmployeePosition() string {
+	if x != nil {
+		return x.EmployeePosition
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetClientCompanyName() string {
+	if x != nil {
+		return x.ClientCompanyName
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetClientIndustry() string {
+	if x != nil {
+		return x.ClientIndustry
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetClientTier() ClientTier {
+	if x != nil && x.ClientTier != nil {
+		return *x.ClientTier
+	}
+	return ClientTier_CLIENT_TIER_UNSPECIFIED
+}
+
+// CreateUserResponse is the response of CreateUser.
+type CreateUserResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person as he was stored.
+	User          *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateUserResponse) Reset() {
+	*x = CreateUserResponse{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateUserResponse) ProtoMessage() {}
+
+func (x *CreateUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateUserResponse.ProtoReflect.Descriptor instead.
+func (*CreateUserResponse) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CreateUserResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+// GetUserRequest is the request of GetUser.
+type GetUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the person.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetUserRequest) Reset() {
+	*x = GetUserRequest{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetUserRequest) ProtoMessage() {}
+
+func (x *GetUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetUserRequest.ProtoReflect.Descriptor instead.
+func (*GetUserRequest) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetUserRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetUserResponse is the response of GetUser.
+type GetUserResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person.
+	User          *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetUserResponse) Reset() {
+	*x = GetUserResponse{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetUserResponse) ProtoMessage() {}
+
+func (x *GetUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetUserResponse.ProtoReflect.Descriptor instead.
+func (*GetUserResponse) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetUserResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+// ListUsersRequest is the request of ListUsers. Every filter that is given must match.
+type ListUsersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many entries at most: 1 to 100, 0 for 50.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before, with the same filters and order; empty for the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Text to look for in name, address, company and skills, in any case; at most 200 characters.
+	Query string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	// Only people who may, or may not, sign in.
+	IsActive *bool `protobuf:"varint,4,opt,name=is_active,json=isActive,proto3,oneof" json:"is_active,omitempty"`
+	// The order; newest first where it is not said.
+	Sort          UserSort `protobuf:"varint,5,opt,name=sort,proto3,enum=intime.user.v1.UserSort" json:"sort,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsersRequest) Reset() {
+	*x = ListUsersRequest{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsersRequest) ProtoMessage() {}
+
+func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
+func (*ListUsersRequest) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListUsersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListUsersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *ListUsersRequest) GetIsActive() bool {
+	if x != nil && x.IsActive != nil {
+		return *x.IsActive
+	}
+	return false
+}
+
+func (x *ListUsersRequest) GetSort() UserSort {
+	if x != nil {
+		return x.Sort
+	}
+	return UserSort_USER_SORT_UNSPECIFIED
+}
+
+// ListUsersResponse is the response of ListUsers.
+type ListUsersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The people, in the order that was asked for.
+	Users []*User `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	// The token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUsersResponse) Reset() {
+	*x = ListUsersResponse{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUsersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUsersResponse) ProtoMessage() {}
+
+func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
+func (*ListUsersResponse) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListUsersResponse) GetUsers() []*User {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *ListUsersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// UpdateProfileRequest is the request of UpdateProfile.
+type UpdateProfileRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the person; the caller where it is left empty. Somebody else takes user:update for all.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The version that the change was made from. A profile that has changed since is left alone.
+	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// The full name, 1 to 255 characters.
+	FullName *string `protobuf:"bytes,3,opt,name=full_name,json=fullName,proto3,oneof" json:"full_name,omitempty"`
+	// The address of a picture.
+	AvatarUrl *string `protobuf:"bytes,4,opt,name=avatar_url,json=avatarUrl,proto3,oneof" json:"avatar_url,omitempty"`
+	// The phone number.
+	Phone *string `protobuf:"bytes,5,opt,name=phone,proto3,oneof" json:"phone,omitempty"`
+	// The fields to make empty. A field may not be sent and cleared at once.
+	Clear         []UpdateProfileRequest_Clearable `protobuf:"varint,6,rep,packed,name=clear,proto3,enum=intime.user.v1.UpdateProfileRequest_Clearable" json:"clear,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateProfileRequest) Reset() {
+	*x = UpdateProfileRequest{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateProfileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateProfileRequest) ProtoMessage() {}
+
+func (x *UpdateProfileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateProfileRequest.ProtoReflect.Descriptor instead.
+func (*UpdateProfileRequest) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UpdateProfileRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateProfileRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *UpdateProfileRequest) GetFullName() string {
+	if x != nil && x.FullName != nil {
+		return *x.FullName
+	}
+	return ""
+}
+
+func (x *UpdateProfileRequest) GetAvatarUrl() string {
+	if x != nil && x.AvatarUrl != nil {
+		return *x.AvatarUrl
+	}
+	return ""
+}
+
+func (x *UpdateProfileRequest) GetPhone() string {
+	if x != nil && x.Phone != nil {
+		return *x.Phone
+	}
+	return ""
+}
+
+func (x *UpdateProfileRequest) GetClear() []UpdateProfileRequest_Clearable {
+	if x != nil {
+		return x.Clear
+	}
+	return nil
+}
+
+// UpdateProfileResponse is the response of UpdateProfile.
+type UpdateProfileResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person as he is stored now.
+	User          *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateProfileResponse) Reset() {
+	*x = UpdateProfileResponse{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateProfileResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateProfileResponse) ProtoMessage() {}
+
+func (x *UpdateProfileResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateProfileResponse.ProtoReflect.Descriptor instead.
+func (*UpdateProfileResponse) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UpdateProfileResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+// CompleteOnboardingRequest is the request of CompleteOnboarding.
+type CompleteOnboardingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompleteOnboardingRequest) Reset() {
+	*x = CompleteOnboardingRequest{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompleteOnboardingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompleteOnboardingRequest) ProtoMessage() {}
+
+func (x *CompleteOnboardingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompleteOnboardingRequest.ProtoReflect.Descriptor instead.
+func (*CompleteOnboardingRequest) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{11}
+}
+
+// CompleteOnboardingResponse is the response of CompleteOnboarding.
+type CompleteOnboardingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The caller as he is stored now.
+	User          *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompleteOnboardingResponse) Reset() {
+	*x = CompleteOnboardingResponse{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompleteOnboardingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompleteOnboardingResponse) ProtoMessage() {}
+
+func (x *CompleteOnboardingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompleteOnboardingResponse.ProtoReflect.Descriptor instead.
+func (*CompleteOnboardingResponse) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *CompleteOnboardingResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+// DeactivateUserRequest is the request of DeactivateUser.
+type DeactivateUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the person.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The version that the change was made from. A profile that has changed since is left alone.
+	Version       int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeactivateUserRequest) Reset() {
+	*x = DeactivateUserRequest{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeactivateUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeactivateUserRequest) ProtoMessage() {}
+
+func (x *DeactivateUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeactivateUserRequest.ProtoReflect.Descriptor instead.
+func (*DeactivateUserRequest) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DeactivateUserRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeactivateUserRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// DeactivateUserResponse is the response of DeactivateUser.
+type DeactivateUserResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person as he is stored now.
+	User          *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeactivateUserResponse) Reset() {
+	*x = DeactivateUserResponse{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeactivateUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeactivateUserResponse) ProtoMessage() {}
+
+func (x *DeactivateUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeactivateUserResponse.ProtoReflect.Descriptor instead.
+func (*DeactivateUserResponse) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DeactivateUserResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+// ReactivateUserRequest is the request of ReactivateUser.
+type ReactivateUserRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the person.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The version that the change was made from. A profile that has changed since is left alone.
+	Version       int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReactivateUserRequest) Reset() {
+	*x = ReactivateUserRequest{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReactivateUserRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReactivateUserRequest) ProtoMessage() {}
+
+func (x *ReactivateUserRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReactivateUserRequest.ProtoReflect.Descriptor instead.
+func (*ReactivateUserRequest) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ReactivateUserRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ReactivateUserRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// ReactivateUserResponse is the response of ReactivateUser.
+type ReactivateUserResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The person as he is stored now.
+	User          *User `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReactivateUserResponse) Reset() {
+	*x = ReactivateUserResponse{}
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReactivateUserResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReactivateUserResponse) ProtoMessage() {}
+
+func (x *ReactivateUserResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_user_v1_user_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReactivateUserResponse.ProtoReflect.Descriptor instead.
+func (*ReactivateUserResponse) Descriptor() ([]byte, []int) {
+	return file_intime_user_v1_user_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ReactivateUserResponse) GetUser() *User {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
 var File_intime_user_v1_user_service_proto protoreflect.FileDescriptor
 
 const file_intime_user_v1_user_service_proto_rawDesc = "" +
 	"\n" +
-	"!intime/user/v1/user_service.proto\x12\x0eintime.user.v1\x1a\x1cintime/auth/v1/options.proto\x1a\x19intime/user/v1/user.proto\"\x0e\n" +
+	"!intime/user/v1/user_service.proto\x12\x0eintime.user.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cintime/auth/v1/options.proto\x1a\x19intime/user/v1/user.proto\"\x0e\n" +
 	"\fGetMeRequest\"\xcf\x01\n" +
 	"\rGetMeResponse\x12(\n" +
 	"\x04user\x18\x01 \x01(\v2\x14.intime.user.v1.UserR\x04user\x12@\n" +
@@ -260,9 +1182,107 @@ const file_intime_user_v1_user_service_proto_rawDesc = "" +
 	"\x05Scope\x12\x15\n" +
 	"\x11SCOPE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tSCOPE_OWN\x10\x01\x12\r\n" +
-	"\tSCOPE_ALL\x10\x022g\n" +
+	"\tSCOPE_ALL\x10\x02\"\x86\r\n" +
+	"\x11CreateUserRequest\x12\x84\x02\n" +
+	"\x05email\x18\x01 \x01(\tB\xed\x01\xbaH\xe9\x01\xba\x01\xe5\x01\n" +
+	"\n" +
+	"user.email\x121Give an e-mail address of at most 254 characters.\x1a\xa3\x01size(this) <= 254 && this.matches('^\\\\s*[A-Za-z0-9.!#$%&\\'*+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+\\\\s*$')R\x05email\x12\x8a\x01\n" +
+	"\tfull_name\x18\x02 \x01(\tBm\xbaHj\xba\x01g\n" +
+	"\x0euser.full_name\x12(Give a full name of 1 to 255 characters.\x1a+this.matches('[^\\\\s]') && size(this) <= 255R\bfullName\x12\xac\x01\n" +
+	"\x05phone\x18\x03 \x01(\tB\x95\x01\xbaH\x91\x01\xba\x01\x8a\x01\n" +
+	"\n" +
+	"user.phone\x12TA phone number has 2 to 15 digits, may begin with a plus, and does not begin with 0.\x1a&this.matches('^[+]?[1-9][0-9]{1,14}$')\xd8\x01\x01R\x05phone\x12\xc5\x01\n" +
+	"\x12employee_hire_date\x18\x04 \x01(\tB\x96\x01\xbaH\x92\x01\xba\x01\x8b\x01\n" +
+	"\x04date\x12\"A date is written like 2026-11-23.\x1a_this.matches('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$') && !this.startsWith('0000')\xd8\x01\x01R\x10employeeHireDate\x12\x8e\x01\n" +
+	"\x13employee_department\x18\x05 \x01(\tB]\xbaHZ\xba\x01W\n" +
+	"\x18user.employee_department\x12(A department has at most 200 characters.\x1a\x11size(this) <= 200R\x12employeeDepartment\x12\x86\x01\n" +
+	"\x11employee_position\x18\x06 \x01(\tBY\xbaHV\xba\x01S\n" +
+	"\x16user.employee_position\x12&A position has at most 200 characters.\x1a\x11size(this) <= 200R\x10employeePosition\x12\x91\x01\n" +
+	"\x13client_company_name\x18\a \x01(\tBa\xbaH^\xba\x01[\n" +
+	"\x18user.client_company_name\x12,A company's name has at most 255 characters.\x1a\x11size(this) <= 255R\x11clientCompanyName\x12\x81\x01\n" +
+	"\x0fclient_industry\x18\b \x01(\tBX\xbaHU\xba\x01R\n" +
+	"\x14user.client_industry\x12'An industry has at most 200 characters.\x1a\x11size(this) <= 200R\x0eclientIndustry\x12L\n" +
+	"\vclient_tier\x18\t \x01(\x0e2\x1a.intime.user.v1.ClientTierB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x00R\n" +
+	"clientTier\x88\x01\x01:\xd5\x01\xbaH\xd1\x01\x1a\xce\x01\n" +
+	"\x1cclient_company_name.one_kind\x12]Somebody is of the staff or a client: say the day he was hired, or his company, and not both.\x1aO(this.employee_hire_date != '') != (this.client_company_name.matches('[^\\\\s]'))B\x0e\n" +
+	"\f_client_tier\">\n" +
+	"\x12CreateUserResponse\x12(\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.intime.user.v1.UserR\x04user\"\x99\x01\n" +
+	"\x0eGetUserRequest\x12\x86\x01\n" +
+	"\x02id\x18\x01 \x01(\tBv\xbaHs\xba\x01p\n" +
+	"\auser.id\x12\x1fThis is not the id of a person.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\";\n" +
+	"\x0fGetUserResponse\x12(\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.intime.user.v1.UserR\x04user\"\xea\x02\n" +
+	"\x10ListUsersRequest\x12i\n" +
+	"\tpage_size\x18\x01 \x01(\x05BL\xbaHI\xba\x01F\n" +
+	"\tpage_size\x12\x1fA page has at most 100 entries.\x1a\x18this >= 0 && this <= 100R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12Z\n" +
+	"\x05query\x18\x03 \x01(\tBD\xbaHA\xba\x01>\n" +
+	"\x05query\x12\"Search for at most 200 characters.\x1a\x11size(this) <= 200R\x05query\x12 \n" +
+	"\tis_active\x18\x04 \x01(\bH\x00R\bisActive\x88\x01\x01\x126\n" +
+	"\x04sort\x18\x05 \x01(\x0e2\x18.intime.user.v1.UserSortB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04sortB\f\n" +
+	"\n" +
+	"_is_active\"g\n" +
+	"\x11ListUsersResponse\x12*\n" +
+	"\x05users\x18\x01 \x03(\v2\x14.intime.user.v1.UserR\x05users\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x97\b\n" +
+	"\x14UpdateProfileRequest\x12\x89\x01\n" +
+	"\x02id\x18\x01 \x01(\tBy\xbaHv\xba\x01p\n" +
+	"\auser.id\x12\x1fThis is not the id of a person.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')\xd8\x01\x01R\x02id\x12u\n" +
+	"\aversion\x18\x02 \x01(\x03B[\xbaHX\xba\x01U\n" +
+	"\fuser.version\x12:Say which version of the profile the change was made from.\x1a\tthis >= 1R\aversion\x12\x8f\x01\n" +
+	"\tfull_name\x18\x03 \x01(\tBm\xbaHj\xba\x01g\n" +
+	"\x0euser.full_name\x12(Give a full name of 1 to 255 characters.\x1a+this.matches('[^\\\\s]') && size(this) <= 255H\x00R\bfullName\x88\x01\x01\x12\xdf\x01\n" +
+	"\n" +
+	"avatar_url\x18\x04 \x01(\tB\xba\x01\xbaH\xb6\x01\xba\x01\xb2\x01\n" +
+	"\x0fuser.avatar_url\x12[A picture has an address that begins with http:// or https://, of at most 2,048 characters.\x1aBsize(this) <= 2048 && this.matches('^https?://[^\\\\s/?#]+[^\\\\s]*$')H\x01R\tavatarUrl\x88\x01\x01\x12\xae\x01\n" +
+	"\x05phone\x18\x05 \x01(\tB\x92\x01\xbaH\x8e\x01\xba\x01\x8a\x01\n" +
+	"\n" +
+	"user.phone\x12TA phone number has 2 to 15 digits, may begin with a plus, and does not begin with 0.\x1a&this.matches('^[+]?[1-9][0-9]{1,14}$')H\x02R\x05phone\x88\x01\x01\x12Y\n" +
+	"\x05clear\x18\x06 \x03(\x0e2..intime.user.v1.UpdateProfileRequest.ClearableB\x13\xbaH\x10\x92\x01\r\x10\x02\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\x05clear\"U\n" +
+	"\tClearable\x12\x19\n" +
+	"\x15CLEARABLE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14CLEARABLE_AVATAR_URL\x10\x01\x12\x13\n" +
+	"\x0fCLEARABLE_PHONE\x10\x02B\f\n" +
+	"\n" +
+	"_full_nameB\r\n" +
+	"\v_avatar_urlB\b\n" +
+	"\x06_phone\"A\n" +
+	"\x15UpdateProfileResponse\x12(\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.intime.user.v1.UserR\x04user\"\x1b\n" +
+	"\x19CompleteOnboardingRequest\"F\n" +
+	"\x1aCompleteOnboardingResponse\x12(\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.intime.user.v1.UserR\x04user\"\x97\x02\n" +
+	"\x15DeactivateUserRequest\x12\x86\x01\n" +
+	"\x02id\x18\x01 \x01(\tBv\xbaHs\xba\x01p\n" +
+	"\auser.id\x12\x1fThis is not the id of a person.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\x12u\n" +
+	"\aversion\x18\x02 \x01(\x03B[\xbaHX\xba\x01U\n" +
+	"\fuser.version\x12:Say which version of the profile the change was made from.\x1a\tthis >= 1R\aversion\"B\n" +
+	"\x16DeactivateUserResponse\x12(\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.intime.user.v1.UserR\x04user\"\x97\x02\n" +
+	"\x15ReactivateUserRequest\x12\x86\x01\n" +
+	"\x02id\x18\x01 \x01(\tBv\xbaHs\xba\x01p\n" +
+	"\auser.id\x12\x1fThis is not the id of a person.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\x12u\n" +
+	"\aversion\x18\x02 \x01(\x03B[\xbaHX\xba\x01U\n" +
+	"\fuser.version\x12:Say which version of the profile the change was made from.\x1a\tthis >= 1R\aversion\"B\n" +
+	"\x16ReactivateUserResponse\x12(\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.intime.user.v1.UserR\x04user*O\n" +
+	"\bUserSort\x12\x19\n" +
+	"\x15USER_SORT_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10USER_SORT_NEWEST\x10\x01\x12\x12\n" +
+	"\x0eUSER_SORT_NAME\x10\x022\xfb\x06\n" +
 	"\vUserService\x12X\n" +
-	"\x05GetMe\x12\x1c.intime.user.v1.GetMeRequest\x1a\x1d.intime.user.v1.GetMeResponse\"\x12\xaa\xbb\x18\v\x12\tuser:read\x90\x02\x01B\xc1\x01\n" +
+	"\x05GetMe\x12\x1c.intime.user.v1.GetMeRequest\x1a\x1d.intime.user.v1.GetMeResponse\"\x12\xaa\xbb\x18\v\x12\tuser:read\x90\x02\x01\x12f\n" +
+	"\n" +
+	"CreateUser\x12!.intime.user.v1.CreateUserRequest\x1a\".intime.user.v1.CreateUserResponse\"\x11\xaa\xbb\x18\r\x12\vuser:create\x12^\n" +
+	"\aGetUser\x12\x1e.intime.user.v1.GetUserRequest\x1a\x1f.intime.user.v1.GetUserResponse\"\x12\xaa\xbb\x18\v\x12\tuser:read\x90\x02\x01\x12d\n" +
+	"\tListUsers\x12 .intime.user.v1.ListUsersRequest\x1a!.intime.user.v1.ListUsersResponse\"\x12\xaa\xbb\x18\v\x12\tuser:read\x90\x02\x01\x12r\n" +
+	"\rUpdateProfile\x12$.intime.user.v1.UpdateProfileRequest\x1a%.intime.user.v1.UpdateProfileResponse\"\x14\xaa\xbb\x18\r\x12\vuser:update\x90\x02\x02\x12\x81\x01\n" +
+	"\x12CompleteOnboarding\x12).intime.user.v1.CompleteOnboardingRequest\x1a*.intime.user.v1.CompleteOnboardingResponse\"\x14\xaa\xbb\x18\r\x12\vuser:update\x90\x02\x02\x12u\n" +
+	"\x0eDeactivateUser\x12%.intime.user.v1.DeactivateUserRequest\x1a&.intime.user.v1.DeactivateUserResponse\"\x14\xaa\xbb\x18\r\x12\vuser:delete\x90\x02\x02\x12u\n" +
+	"\x0eReactivateUser\x12%.intime.user.v1.ReactivateUserRequest\x1a&.intime.user.v1.ReactivateUserResponse\"\x14\xaa\xbb\x18\r\x12\vuser:delete\x90\x02\x02B\xc1\x01\n" +
 	"\x12com.intime.user.v1B\x10UserServiceProtoP\x01Z?github.com/intime-solutions/intime/gen/go/intime/user/v1;userv1\xa2\x02\x03IUX\xaa\x02\x0eIntime.User.V1\xca\x02\x0eIntime\\User\\V1\xe2\x02\x1aIntime\\User\\V1\\GPBMetadata\xea\x02\x10Intime::User::V1b\x06proto3"
 
 var (
@@ -277,28 +1297,69 @@ func file_intime_user_v1_user_service_proto_rawDescGZIP() []byte {
 	return file_intime_user_v1_user_service_proto_rawDescData
 }
 
-var file_intime_user_v1_user_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_intime_user_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_intime_user_v1_user_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_intime_user_v1_user_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_intime_user_v1_user_service_proto_goTypes = []any{
-	(Permission_Scope)(0), // 0: intime.user.v1.Permission.Scope
-	(*GetMeRequest)(nil),  // 1: intime.user.v1.GetMeRequest
-	(*GetMeResponse)(nil), // 2: intime.user.v1.GetMeResponse
-	(*Permission)(nil),    // 3: intime.user.v1.Permission
-	(*User)(nil),          // 4: intime.user.v1.User
-	(*Organization)(nil),  // 5: intime.user.v1.Organization
+	(UserSort)(0),                       // 0: intime.user.v1.UserSort
+	(Permission_Scope)(0),               // 1: intime.user.v1.Permission.Scope
+	(UpdateProfileRequest_Clearable)(0), // 2: intime.user.v1.UpdateProfileRequest.Clearable
+	(*GetMeRequest)(nil),                // 3: intime.user.v1.GetMeRequest
+	(*GetMeResponse)(nil),               // 4: intime.user.v1.GetMeResponse
+	(*Permission)(nil),                  // 5: intime.user.v1.Permission
+	(*CreateUserRequest)(nil),           // 6: intime.user.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),          // 7: intime.user.v1.CreateUserResponse
+	(*GetUserRequest)(nil),              // 8: intime.user.v1.GetUserRequest
+	(*GetUserResponse)(nil),             // 9: intime.user.v1.GetUserResponse
+	(*ListUsersRequest)(nil),            // 10: intime.user.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),           // 11: intime.user.v1.ListUsersResponse
+	(*UpdateProfileRequest)(nil),        // 12: intime.user.v1.UpdateProfileRequest
+	(*UpdateProfileResponse)(nil),       // 13: intime.user.v1.UpdateProfileResponse
+	(*CompleteOnboardingRequest)(nil),   // 14: intime.user.v1.CompleteOnboardingRequest
+	(*CompleteOnboardingResponse)(nil),  // 15: intime.user.v1.CompleteOnboardingResponse
+	(*DeactivateUserRequest)(nil),       // 16: intime.user.v1.DeactivateUserRequest
+	(*DeactivateUserResponse)(nil),      // 17: intime.user.v1.DeactivateUserResponse
+	(*ReactivateUserRequest)(nil),       // 18: intime.user.v1.ReactivateUserRequest
+	(*ReactivateUserResponse)(nil),      // 19: intime.user.v1.ReactivateUserResponse
+	(*User)(nil),                        // 20: intime.user.v1.User
+	(*Organization)(nil),                // 21: intime.user.v1.Organization
+	(ClientTier)(0),                     // 22: intime.user.v1.ClientTier
 }
 var file_intime_user_v1_user_service_proto_depIdxs = []int32{
-	4, // 0: intime.user.v1.GetMeResponse.user:type_name -> intime.user.v1.User
-	5, // 1: intime.user.v1.GetMeResponse.organization:type_name -> intime.user.v1.Organization
-	3, // 2: intime.user.v1.GetMeResponse.permissions:type_name -> intime.user.v1.Permission
-	0, // 3: intime.user.v1.Permission.scope:type_name -> intime.user.v1.Permission.Scope
-	1, // 4: intime.user.v1.UserService.GetMe:input_type -> intime.user.v1.GetMeRequest
-	2, // 5: intime.user.v1.UserService.GetMe:output_type -> intime.user.v1.GetMeResponse
-	5, // [5:6] is the sub-list for method output_type
-	4, // [4:5] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	20, // 0: intime.user.v1.GetMeResponse.user:type_name -> intime.user.v1.User
+	21, // 1: intime.user.v1.GetMeResponse.organization:type_name -> intime.user.v1.Organization
+	5,  // 2: intime.user.v1.GetMeResponse.permissions:type_name -> intime.user.v1.Permission
+	1,  // 3: intime.user.v1.Permission.scope:type_name -> intime.user.v1.Permission.Scope
+	22, // 4: intime.user.v1.CreateUserRequest.client_tier:type_name -> intime.user.v1.ClientTier
+	20, // 5: intime.user.v1.CreateUserResponse.user:type_name -> intime.user.v1.User
+	20, // 6: intime.user.v1.GetUserResponse.user:type_name -> intime.user.v1.User
+	0,  // 7: intime.user.v1.ListUsersRequest.sort:type_name -> intime.user.v1.UserSort
+	20, // 8: intime.user.v1.ListUsersResponse.users:type_name -> intime.user.v1.User
+	2,  // 9: intime.user.v1.UpdateProfileRequest.clear:type_name -> intime.user.v1.UpdateProfileRequest.Clearable
+	20, // 10: intime.user.v1.UpdateProfileResponse.user:type_name -> intime.user.v1.User
+	20, // 11: intime.user.v1.CompleteOnboardingResponse.user:type_name -> intime.user.v1.User
+	20, // 12: intime.user.v1.DeactivateUserResponse.user:type_name -> intime.user.v1.User
+	20, // 13: intime.user.v1.ReactivateUserResponse.user:type_name -> intime.user.v1.User
+	3,  // 14: intime.user.v1.UserService.GetMe:input_type -> intime.user.v1.GetMeRequest
+	6,  // 15: intime.user.v1.UserService.CreateUser:input_type -> intime.user.v1.CreateUserRequest
+	8,  // 16: intime.user.v1.UserService.GetUser:input_type -> intime.user.v1.GetUserRequest
+	10, // 17: intime.user.v1.UserService.ListUsers:input_type -> intime.user.v1.ListUsersRequest
+	12, // 18: intime.user.v1.UserService.UpdateProfile:input_type -> intime.user.v1.UpdateProfileRequest
+	14, // 19: intime.user.v1.UserService.CompleteOnboarding:input_type -> intime.user.v1.CompleteOnboardingRequest
+	16, // 20: intime.user.v1.UserService.DeactivateUser:input_type -> intime.user.v1.DeactivateUserRequest
+	18, // 21: intime.user.v1.UserService.ReactivateUser:input_type -> intime.user.v1.ReactivateUserRequest
+	4,  // 22: intime.user.v1.UserService.GetMe:output_type -> intime.user.v1.GetMeResponse
+	7,  // 23: intime.user.v1.UserService.CreateUser:output_type -> intime.user.v1.CreateUserResponse
+	9,  // 24: intime.user.v1.UserService.GetUser:output_type -> intime.user.v1.GetUserResponse
+	11, // 25: intime.user.v1.UserService.ListUsers:output_type -> intime.user.v1.ListUsersResponse
+	13, // 26: intime.user.v1.UserService.UpdateProfile:output_type -> intime.user.v1.UpdateProfileResponse
+	15, // 27: intime.user.v1.UserService.CompleteOnboarding:output_type -> intime.user.v1.CompleteOnboardingResponse
+	17, // 28: intime.user.v1.UserService.DeactivateUser:output_type -> intime.user.v1.DeactivateUserResponse
+	19, // 29: intime.user.v1.UserService.ReactivateUser:output_type -> intime.user.v1.ReactivateUserResponse
+	22, // [22:30] is the sub-list for method output_type
+	14, // [14:22] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_intime_user_v1_user_service_proto_init() }
@@ -307,13 +1368,16 @@ func file_intime_user_v1_user_service_proto_init() {
 		return
 	}
 	file_intime_user_v1_user_proto_init()
+	file_intime_user_v1_user_service_proto_msgTypes[3].OneofWrappers = []any{}
+	file_intime_user_v1_user_service_proto_msgTypes[7].OneofWrappers = []any{}
+	file_intime_user_v1_user_service_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intime_user_v1_user_service_proto_rawDesc), len(file_intime_user_v1_user_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   3,
+			NumEnums:      3,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

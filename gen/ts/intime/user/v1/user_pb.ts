@@ -4,8 +4,8 @@
 // @generated from file intime/user/v1/user.proto (package intime.user.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file intime/user/v1/user.proto.
  */
 export const file_intime_user_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChlpbnRpbWUvdXNlci92MS91c2VyLnByb3RvEg5pbnRpbWUudXNlci52MSLbAQoEVXNlchIKCgJpZBgBIAEoCRINCgVlbWFpbBgCIAEoCRIRCglmdWxsX25hbWUYAyABKAkSEgoKYXZhdGFyX3VybBgEIAEoCRINCgVwaG9uZRgFIAEoCRIRCglpc19hY3RpdmUYBiABKAgSLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgJIAEoAyI2CgxPcmdhbml6YXRpb24SCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRzbHVnGAMgASgJQroBChJjb20uaW50aW1lLnVzZXIudjFCCVVzZXJQcm90b1ABWj9naXRodWIuY29tL2ludGltZS1zb2x1dGlvbnMvaW50aW1lL2dlbi9nby9pbnRpbWUvdXNlci92MTt1c2VydjGiAgNJVViqAg5JbnRpbWUuVXNlci5WMcoCDkludGltZVxVc2VyXFYx4gIaSW50aW1lXFVzZXJcVjFcR1BCTWV0YWRhdGHqAhBJbnRpbWU6OlVzZXI6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChlpbnRpbWUvdXNlci92MS91c2VyLnByb3RvEg5pbnRpbWUudXNlci52MSLTAwoEVXNlchIKCgJpZBgBIAEoCRINCgVlbWFpbBgCIAEoCRIRCglmdWxsX25hbWUYAyABKAkSEgoKYXZhdGFyX3VybBgEIAEoCRINCgVwaG9uZRgFIAEoCRIRCglpc19hY3RpdmUYBiABKAgSLgoKY3JlYXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgJIAEoAxI7ChdvbmJvYXJkaW5nX2NvbXBsZXRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGgoSZW1wbG95ZWVfaGlyZV9kYXRlGAsgASgJEhsKE2VtcGxveWVlX2RlcGFydG1lbnQYDCABKAkSGQoRZW1wbG95ZWVfcG9zaXRpb24YDSABKAkSGwoTY2xpZW50X2NvbXBhbnlfbmFtZRgOIAEoCRIXCg9jbGllbnRfaW5kdXN0cnkYDyABKAkSLwoLY2xpZW50X3RpZXIYECABKA4yGi5pbnRpbWUudXNlci52MS5DbGllbnRUaWVyIjYKDE9yZ2FuaXphdGlvbhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHNsdWcYAyABKAkqegoKQ2xpZW50VGllchIbChdDTElFTlRfVElFUl9VTlNQRUNJRklFRBAAEhkKFUNMSUVOVF9USUVSX1BSRUZFUlJFRBABEhkKFUNMSUVOVF9USUVSX1NUUkFURUdJQxACEhkKFUNMSUVOVF9USUVSX0VYQ0xVU0lWRRADQroBChJjb20uaW50aW1lLnVzZXIudjFCCVVzZXJQcm90b1ABWj9naXRodWIuY29tL2ludGltZS1zb2x1dGlvbnMvaW50aW1lL2dlbi9nby9pbnRpbWUvdXNlci92MTt1c2VydjGiAgNJVViqAg5JbnRpbWUuVXNlci5WMcoCDkludGltZVxVc2VyXFYx4gIaSW50aW1lXFVzZXJcVjFcR1BCTWV0YWRhdGHqAhBJbnRpbWU6OlVzZXI6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * User is a person in an organisation.
@@ -84,6 +84,55 @@ export type User = Message<"intime.user.v1.User"> & {
    * @generated from field: int64 version = 9;
    */
   version: bigint;
+
+  /**
+   * When he completed his onboarding; absent where he has not.
+   *
+   * @generated from field: google.protobuf.Timestamp onboarding_completed_at = 10;
+   */
+  onboardingCompletedAt?: Timestamp | undefined;
+
+  /**
+   * Of the staff: the day he was hired, for example "2026-11-23"; empty for others.
+   *
+   * @generated from field: string employee_hire_date = 11;
+   */
+  employeeHireDate: string;
+
+  /**
+   * Of the staff: the department; empty where there is none.
+   *
+   * @generated from field: string employee_department = 12;
+   */
+  employeeDepartment: string;
+
+  /**
+   * Of the staff: the position; empty where there is none.
+   *
+   * @generated from field: string employee_position = 13;
+   */
+  employeePosition: string;
+
+  /**
+   * A client's company; empty for others.
+   *
+   * @generated from field: string client_company_name = 14;
+   */
+  clientCompanyName: string;
+
+  /**
+   * A client's industry; empty where nobody knows.
+   *
+   * @generated from field: string client_industry = 15;
+   */
+  clientIndustry: string;
+
+  /**
+   * How close a client is; unspecified where nobody said.
+   *
+   * @generated from field: intime.user.v1.ClientTier client_tier = 16;
+   */
+  clientTier: ClientTier;
 };
 
 /**
@@ -127,4 +176,45 @@ export type Organization = Message<"intime.user.v1.Organization"> & {
  */
 export const OrganizationSchema: GenMessage<Organization> = /*@__PURE__*/
   messageDesc(file_intime_user_v1_user, 1);
+
+/**
+ * ClientTier is how close a client is.
+ *
+ * @generated from enum intime.user.v1.ClientTier
+ */
+export enum ClientTier {
+  /**
+   * Not a tier.
+   *
+   * @generated from enum value: CLIENT_TIER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A preferred client.
+   *
+   * @generated from enum value: CLIENT_TIER_PREFERRED = 1;
+   */
+  PREFERRED = 1,
+
+  /**
+   * A strategic client.
+   *
+   * @generated from enum value: CLIENT_TIER_STRATEGIC = 2;
+   */
+  STRATEGIC = 2,
+
+  /**
+   * An exclusive client.
+   *
+   * @generated from enum value: CLIENT_TIER_EXCLUSIVE = 3;
+   */
+  EXCLUSIVE = 3,
+}
+
+/**
+ * Describes the enum intime.user.v1.ClientTier.
+ */
+export const ClientTierSchema: GenEnum<ClientTier> = /*@__PURE__*/
+  enumDesc(file_intime_user_v1_user, 0);
 

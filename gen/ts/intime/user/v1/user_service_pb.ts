@@ -6,8 +6,9 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_intime_auth_v1_options } from "../../auth/v1/options_pb.js";
-import type { Organization, User } from "./user_pb.js";
+import type { ClientTier, Organization, User } from "./user_pb.js";
 import { file_intime_user_v1_user } from "./user_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file intime/user/v1/user_service.proto.
  */
 export const file_intime_user_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFpbnRpbWUvdXNlci92MS91c2VyX3NlcnZpY2UucHJvdG8SDmludGltZS51c2VyLnYxIg4KDEdldE1lUmVxdWVzdCKnAQoNR2V0TWVSZXNwb25zZRIiCgR1c2VyGAEgASgLMhQuaW50aW1lLnVzZXIudjEuVXNlchIyCgxvcmdhbml6YXRpb24YAiABKAsyHC5pbnRpbWUudXNlci52MS5Pcmdhbml6YXRpb24SDQoFcm9sZXMYAyADKAkSLwoLcGVybWlzc2lvbnMYBCADKAsyGi5pbnRpbWUudXNlci52MS5QZXJtaXNzaW9uIokBCgpQZXJtaXNzaW9uEgwKBG5hbWUYASABKAkSLwoFc2NvcGUYAiABKA4yIC5pbnRpbWUudXNlci52MS5QZXJtaXNzaW9uLlNjb3BlIjwKBVNjb3BlEhUKEVNDT1BFX1VOU1BFQ0lGSUVEEAASDQoJU0NPUEVfT1dOEAESDQoJU0NPUEVfQUxMEAIyZwoLVXNlclNlcnZpY2USWAoFR2V0TWUSHC5pbnRpbWUudXNlci52MS5HZXRNZVJlcXVlc3QaHS5pbnRpbWUudXNlci52MS5HZXRNZVJlc3BvbnNlIhKQAgGquxgLEgl1c2VyOnJlYWRCwQEKEmNvbS5pbnRpbWUudXNlci52MUIQVXNlclNlcnZpY2VQcm90b1ABWj9naXRodWIuY29tL2ludGltZS1zb2x1dGlvbnMvaW50aW1lL2dlbi9nby9pbnRpbWUvdXNlci92MTt1c2VydjGiAgNJVViqAg5JbnRpbWUuVXNlci5WMcoCDkludGltZVxVc2VyXFYx4gIaSW50aW1lXFVzZXJcVjFcR1BCTWV0YWRhdGHqAhBJbnRpbWU6OlVzZXI6OlYxYgZwcm90bzM", [file_intime_auth_v1_options, file_intime_user_v1_user]);
+  fileDesc("CiFpbnRpbWUvdXNlci92MS91c2VyX3NlcnZpY2UucHJvdG8SDmludGltZS51c2VyLnYxIg4KDEdldE1lUmVxdWVzdCKnAQoNR2V0TWVSZXNwb25zZRIiCgR1c2VyGAEgASgLMhQuaW50aW1lLnVzZXIudjEuVXNlchIyCgxvcmdhbml6YXRpb24YAiABKAsyHC5pbnRpbWUudXNlci52MS5Pcmdhbml6YXRpb24SDQoFcm9sZXMYAyADKAkSLwoLcGVybWlzc2lvbnMYBCADKAsyGi5pbnRpbWUudXNlci52MS5QZXJtaXNzaW9uIokBCgpQZXJtaXNzaW9uEgwKBG5hbWUYASABKAkSLwoFc2NvcGUYAiABKA4yIC5pbnRpbWUudXNlci52MS5QZXJtaXNzaW9uLlNjb3BlIjwKBVNjb3BlEhUKEVNDT1BFX1VOU1BFQ0lGSUVEEAASDQoJU0NPUEVfT1dOEAESDQoJU0NPUEVfQUxMEAIigwwKEUNyZWF0ZVVzZXJSZXF1ZXN0Ev0BCgVlbWFpbBgBIAEoCULtAbpI6QG6AeUBCgp1c2VyLmVtYWlsEjFHaXZlIGFuIGUtbWFpbCBhZGRyZXNzIG9mIGF0IG1vc3QgMjU0IGNoYXJhY3RlcnMuGqMBc2l6ZSh0aGlzKSA8PSAyNTQgJiYgdGhpcy5tYXRjaGVzKCdeXFxzKltBLVphLXowLTkuISMkJSZcJyorLz0/Xl9ge3x9fi1dK0BbQS1aYS16MC05XShbQS1aYS16MC05LV0qW0EtWmEtejAtOV0pPyhbLl1bQS1aYS16MC05XShbQS1aYS16MC05LV0qW0EtWmEtejAtOV0pPykrXFxzKiQnKRKAAQoJZnVsbF9uYW1lGAIgASgJQm26SGq6AWcKDnVzZXIuZnVsbF9uYW1lEihHaXZlIGEgZnVsbCBuYW1lIG9mIDEgdG8gMjU1IGNoYXJhY3RlcnMuGit0aGlzLm1hdGNoZXMoJ1teXFxzXScpICYmIHNpemUodGhpcykgPD0gMjU1EqUBCgVwaG9uZRgDIAEoCUKVAbpIkQG6AYoBCgp1c2VyLnBob25lElRBIHBob25lIG51bWJlciBoYXMgMiB0byAxNSBkaWdpdHMsIG1heSBiZWdpbiB3aXRoIGEgcGx1cywgYW5kIGRvZXMgbm90IGJlZ2luIHdpdGggMC4aJnRoaXMubWF0Y2hlcygnXlsrXT9bMS05XVswLTldezEsMTR9JCcp2AEBErMBChJlbXBsb3llZV9oaXJlX2RhdGUYBCABKAlClgG6SJIBugGLAQoEZGF0ZRIiQSBkYXRlIGlzIHdyaXR0ZW4gbGlrZSAyMDI2LTExLTIzLhpfdGhpcy5tYXRjaGVzKCdeWzAtOV17NH0tKDBbMS05XXwxWzAtMl0pLSgwWzEtOV18WzEyXVswLTldfDNbMDFdKSQnKSAmJiAhdGhpcy5zdGFydHNXaXRoKCcwMDAwJynYAQESegoTZW1wbG95ZWVfZGVwYXJ0bWVudBgFIAEoCUJdukhaugFXChh1c2VyLmVtcGxveWVlX2RlcGFydG1lbnQSKEEgZGVwYXJ0bWVudCBoYXMgYXQgbW9zdCAyMDAgY2hhcmFjdGVycy4aEXNpemUodGhpcykgPD0gMjAwEnQKEWVtcGxveWVlX3Bvc2l0aW9uGAYgASgJQlm6SFa6AVMKFnVzZXIuZW1wbG95ZWVfcG9zaXRpb24SJkEgcG9zaXRpb24gaGFzIGF0IG1vc3QgMjAwIGNoYXJhY3RlcnMuGhFzaXplKHRoaXMpIDw9IDIwMBJ+ChNjbGllbnRfY29tcGFueV9uYW1lGAcgASgJQmG6SF66AVsKGHVzZXIuY2xpZW50X2NvbXBhbnlfbmFtZRIsQSBjb21wYW55J3MgbmFtZSBoYXMgYXQgbW9zdCAyNTUgY2hhcmFjdGVycy4aEXNpemUodGhpcykgPD0gMjU1EnEKD2NsaWVudF9pbmR1c3RyeRgIIAEoCUJYukhVugFSChR1c2VyLmNsaWVudF9pbmR1c3RyeRInQW4gaW5kdXN0cnkgaGFzIGF0IG1vc3QgMjAwIGNoYXJhY3RlcnMuGhFzaXplKHRoaXMpIDw9IDIwMBJACgtjbGllbnRfdGllchgJIAEoDjIaLmludGltZS51c2VyLnYxLkNsaWVudFRpZXJCCrpIB4IBBBABIABIAIgBATrVAbpI0QEazgEKHGNsaWVudF9jb21wYW55X25hbWUub25lX2tpbmQSXVNvbWVib2R5IGlzIG9mIHRoZSBzdGFmZiBvciBhIGNsaWVudDogc2F5IHRoZSBkYXkgaGUgd2FzIGhpcmVkLCBvciBoaXMgY29tcGFueSwgYW5kIG5vdCBib3RoLhpPKHRoaXMuZW1wbG95ZWVfaGlyZV9kYXRlICE9ICcnKSAhPSAodGhpcy5jbGllbnRfY29tcGFueV9uYW1lLm1hdGNoZXMoJ1teXFxzXScpKUIOCgxfY2xpZW50X3RpZXIiOAoSQ3JlYXRlVXNlclJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5pbnRpbWUudXNlci52MS5Vc2VyIpUBCg5HZXRVc2VyUmVxdWVzdBKCAQoCaWQYASABKAlCdrpIc7oBcAoHdXNlci5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGEgcGVyc29uLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiNQoPR2V0VXNlclJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5pbnRpbWUudXNlci52MS5Vc2VyIr4CChBMaXN0VXNlcnNSZXF1ZXN0El8KCXBhZ2Vfc2l6ZRgBIAEoBUJMukhJugFGCglwYWdlX3NpemUSH0EgcGFnZSBoYXMgYXQgbW9zdCAxMDAgZW50cmllcy4aGHRoaXMgPj0gMCAmJiB0aGlzIDw9IDEwMBIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBJTCgVxdWVyeRgDIAEoCUJEukhBugE+CgVxdWVyeRIiU2VhcmNoIGZvciBhdCBtb3N0IDIwMCBjaGFyYWN0ZXJzLhoRc2l6ZSh0aGlzKSA8PSAyMDASFgoJaXNfYWN0aXZlGAQgASgISACIAQESMAoEc29ydBgFIAEoDjIYLmludGltZS51c2VyLnYxLlVzZXJTb3J0Qgi6SAWCAQIQAUIMCgpfaXNfYWN0aXZlIlEKEUxpc3RVc2Vyc1Jlc3BvbnNlEiMKBXVzZXJzGAEgAygLMhQuaW50aW1lLnVzZXIudjEuVXNlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5wcKFFVwZGF0ZVByb2ZpbGVSZXF1ZXN0EoUBCgJpZBgBIAEoCUJ5ukh2ugFwCgd1c2VyLmlkEh9UaGlzIGlzIG5vdCB0aGUgaWQgb2YgYSBwZXJzb24uGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKdgBARJsCgd2ZXJzaW9uGAIgASgDQlu6SFi6AVUKDHVzZXIudmVyc2lvbhI6U2F5IHdoaWNoIHZlcnNpb24gb2YgdGhlIHByb2ZpbGUgdGhlIGNoYW5nZSB3YXMgbWFkZSBmcm9tLhoJdGhpcyA+PSAxEoUBCglmdWxsX25hbWUYAyABKAlCbbpIaroBZwoOdXNlci5mdWxsX25hbWUSKEdpdmUgYSBmdWxsIG5hbWUgb2YgMSB0byAyNTUgY2hhcmFjdGVycy4aK3RoaXMubWF0Y2hlcygnW15cXHNdJykgJiYgc2l6ZSh0aGlzKSA8PSAyNTVIAIgBARLUAQoKYXZhdGFyX3VybBgEIAEoCUK6AbpItgG6AbIBCg91c2VyLmF2YXRhcl91cmwSW0EgcGljdHVyZSBoYXMgYW4gYWRkcmVzcyB0aGF0IGJlZ2lucyB3aXRoIGh0dHA6Ly8gb3IgaHR0cHM6Ly8sIG9mIGF0IG1vc3QgMiwwNDggY2hhcmFjdGVycy4aQnNpemUodGhpcykgPD0gMjA0OCAmJiB0aGlzLm1hdGNoZXMoJ15odHRwcz86Ly9bXlxccy8/I10rW15cXHNdKiQnKUgBiAEBEqcBCgVwaG9uZRgFIAEoCUKSAbpIjgG6AYoBCgp1c2VyLnBob25lElRBIHBob25lIG51bWJlciBoYXMgMiB0byAxNSBkaWdpdHMsIG1heSBiZWdpbiB3aXRoIGEgcGx1cywgYW5kIGRvZXMgbm90IGJlZ2luIHdpdGggMC4aJnRoaXMubWF0Y2hlcygnXlsrXT9bMS05XVswLTldezEsMTR9JCcpSAKIAQESUgoFY2xlYXIYBiADKA4yLi5pbnRpbWUudXNlci52MS5VcGRhdGVQcm9maWxlUmVxdWVzdC5DbGVhcmFibGVCE7pIEJIBDRACGAEiB4IBBBABIAAiVQoJQ2xlYXJhYmxlEhkKFUNMRUFSQUJMRV9VTlNQRUNJRklFRBAAEhgKFENMRUFSQUJMRV9BVkFUQVJfVVJMEAESEwoPQ0xFQVJBQkxFX1BIT05FEAJCDAoKX2Z1bGxfbmFtZUINCgtfYXZhdGFyX3VybEIICgZfcGhvbmUiOwoVVXBkYXRlUHJvZmlsZVJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5pbnRpbWUudXNlci52MS5Vc2VyIhsKGUNvbXBsZXRlT25ib2FyZGluZ1JlcXVlc3QiQAoaQ29tcGxldGVPbmJvYXJkaW5nUmVzcG9uc2USIgoEdXNlchgBIAEoCzIULmludGltZS51c2VyLnYxLlVzZXIiigIKFURlYWN0aXZhdGVVc2VyUmVxdWVzdBKCAQoCaWQYASABKAlCdrpIc7oBcAoHdXNlci5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGEgcGVyc29uLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykSbAoHdmVyc2lvbhgCIAEoA0JbukhYugFVCgx1c2VyLnZlcnNpb24SOlNheSB3aGljaCB2ZXJzaW9uIG9mIHRoZSBwcm9maWxlIHRoZSBjaGFuZ2Ugd2FzIG1hZGUgZnJvbS4aCXRoaXMgPj0gMSI8ChZEZWFjdGl2YXRlVXNlclJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5pbnRpbWUudXNlci52MS5Vc2VyIooCChVSZWFjdGl2YXRlVXNlclJlcXVlc3QSggEKAmlkGAEgASgJQna6SHO6AXAKB3VzZXIuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhIHBlcnNvbi4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpEmwKB3ZlcnNpb24YAiABKANCW7pIWLoBVQoMdXNlci52ZXJzaW9uEjpTYXkgd2hpY2ggdmVyc2lvbiBvZiB0aGUgcHJvZmlsZSB0aGUgY2hhbmdlIHdhcyBtYWRlIGZyb20uGgl0aGlzID49IDEiPAoWUmVhY3RpdmF0ZVVzZXJSZXNwb25zZRIiCgR1c2VyGAEgASgLMhQuaW50aW1lLnVzZXIudjEuVXNlcipPCghVc2VyU29ydBIZChVVU0VSX1NPUlRfVU5TUEVDSUZJRUQQABIUChBVU0VSX1NPUlRfTkVXRVNUEAESEgoOVVNFUl9TT1JUX05BTUUQAjL7BgoLVXNlclNlcnZpY2USWAoFR2V0TWUSHC5pbnRpbWUudXNlci52MS5HZXRNZVJlcXVlc3QaHS5pbnRpbWUudXNlci52MS5HZXRNZVJlc3BvbnNlIhKQAgGquxgLEgl1c2VyOnJlYWQSZgoKQ3JlYXRlVXNlchIhLmludGltZS51c2VyLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0GiIuaW50aW1lLnVzZXIudjEuQ3JlYXRlVXNlclJlc3BvbnNlIhGquxgNEgt1c2VyOmNyZWF0ZRJeCgdHZXRVc2VyEh4uaW50aW1lLnVzZXIudjEuR2V0VXNlclJlcXVlc3QaHy5pbnRpbWUudXNlci52MS5HZXRVc2VyUmVzcG9uc2UiEpACAaq7GAsSCXVzZXI6cmVhZBJkCglMaXN0VXNlcnMSIC5pbnRpbWUudXNlci52MS5MaXN0VXNlcnNSZXF1ZXN0GiEuaW50aW1lLnVzZXIudjEuTGlzdFVzZXJzUmVzcG9uc2UiEpACAaq7GAsSCXVzZXI6cmVhZBJyCg1VcGRhdGVQcm9maWxlEiQuaW50aW1lLnVzZXIudjEuVXBkYXRlUHJvZmlsZVJlcXVlc3QaJS5pbnRpbWUudXNlci52MS5VcGRhdGVQcm9maWxlUmVzcG9uc2UiFJACAqq7GA0SC3VzZXI6dXBkYXRlEoEBChJDb21wbGV0ZU9uYm9hcmRpbmcSKS5pbnRpbWUudXNlci52MS5Db21wbGV0ZU9uYm9hcmRpbmdSZXF1ZXN0GiouaW50aW1lLnVzZXIudjEuQ29tcGxldGVPbmJvYXJkaW5nUmVzcG9uc2UiFJACAqq7GA0SC3VzZXI6dXBkYXRlEnUKDkRlYWN0aXZhdGVVc2VyEiUuaW50aW1lLnVzZXIudjEuRGVhY3RpdmF0ZVVzZXJSZXF1ZXN0GiYuaW50aW1lLnVzZXIudjEuRGVhY3RpdmF0ZVVzZXJSZXNwb25zZSIUkAICqrsYDRILdXNlcjpkZWxldGUSdQoOUmVhY3RpdmF0ZVVzZXISJS5pbnRpbWUudXNlci52MS5SZWFjdGl2YXRlVXNlclJlcXVlc3QaJi5pbnRpbWUudXNlci52MS5SZWFjdGl2YXRlVXNlclJlc3BvbnNlIhSQAgKquxgNEgt1c2VyOmRlbGV0ZULBAQoSY29tLmludGltZS51c2VyLnYxQhBVc2VyU2VydmljZVByb3RvUAFaP2dpdGh1Yi5jb20vaW50aW1lLXNvbHV0aW9ucy9pbnRpbWUvZ2VuL2dvL2ludGltZS91c2VyL3YxO3VzZXJ2MaICA0lVWKoCDkludGltZS5Vc2VyLlYxygIOSW50aW1lXFVzZXJcVjHiAhpJbnRpbWVcVXNlclxWMVxHUEJNZXRhZGF0YeoCEEludGltZTo6VXNlcjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_intime_auth_v1_options, file_intime_user_v1_user]);
 
 /**
  * GetMeRequest is the request of GetMe.
@@ -137,6 +138,502 @@ export const Permission_ScopeSchema: GenEnum<Permission_Scope> = /*@__PURE__*/
   enumDesc(file_intime_user_v1_user_service, 2, 0);
 
 /**
+ * CreateUserRequest is the request of CreateUser.
+ *
+ * @generated from message intime.user.v1.CreateUserRequest
+ */
+export type CreateUserRequest = Message<"intime.user.v1.CreateUserRequest"> & {
+  /**
+   * The e-mail address, which nobody else in the organisation has.
+   *
+   * @generated from field: string email = 1;
+   */
+  email: string;
+
+  /**
+   * The full name, 1 to 255 characters.
+   *
+   * @generated from field: string full_name = 2;
+   */
+  fullName: string;
+
+  /**
+   * The phone number; may be left empty.
+   *
+   * @generated from field: string phone = 3;
+   */
+  phone: string;
+
+  /**
+   * Of the staff: the day he was hired.
+   *
+   * @generated from field: string employee_hire_date = 4;
+   */
+  employeeHireDate: string;
+
+  /**
+   * Of the staff: the department.
+   *
+   * @generated from field: string employee_department = 5;
+   */
+  employeeDepartment: string;
+
+  /**
+   * Of the staff: the position.
+   *
+   * @generated from field: string employee_position = 6;
+   */
+  employeePosition: string;
+
+  /**
+   * A client's company.
+   *
+   * @generated from field: string client_company_name = 7;
+   */
+  clientCompanyName: string;
+
+  /**
+   * A client's industry.
+   *
+   * @generated from field: string client_industry = 8;
+   */
+  clientIndustry: string;
+
+  /**
+   * How close a client is.
+   *
+   * @generated from field: optional intime.user.v1.ClientTier client_tier = 9;
+   */
+  clientTier?: ClientTier | undefined;
+};
+
+/**
+ * Describes the message intime.user.v1.CreateUserRequest.
+ * Use `create(CreateUserRequestSchema)` to create a new message.
+ */
+export const CreateUserRequestSchema: GenMessage<CreateUserRequest> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 3);
+
+/**
+ * CreateUserResponse is the response of CreateUser.
+ *
+ * @generated from message intime.user.v1.CreateUserResponse
+ */
+export type CreateUserResponse = Message<"intime.user.v1.CreateUserResponse"> & {
+  /**
+   * The person as he was stored.
+   *
+   * @generated from field: intime.user.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message intime.user.v1.CreateUserResponse.
+ * Use `create(CreateUserResponseSchema)` to create a new message.
+ */
+export const CreateUserResponseSchema: GenMessage<CreateUserResponse> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 4);
+
+/**
+ * GetUserRequest is the request of GetUser.
+ *
+ * @generated from message intime.user.v1.GetUserRequest
+ */
+export type GetUserRequest = Message<"intime.user.v1.GetUserRequest"> & {
+  /**
+   * The id of the person.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message intime.user.v1.GetUserRequest.
+ * Use `create(GetUserRequestSchema)` to create a new message.
+ */
+export const GetUserRequestSchema: GenMessage<GetUserRequest> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 5);
+
+/**
+ * GetUserResponse is the response of GetUser.
+ *
+ * @generated from message intime.user.v1.GetUserResponse
+ */
+export type GetUserResponse = Message<"intime.user.v1.GetUserResponse"> & {
+  /**
+   * The person.
+   *
+   * @generated from field: intime.user.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message intime.user.v1.GetUserResponse.
+ * Use `create(GetUserResponseSchema)` to create a new message.
+ */
+export const GetUserResponseSchema: GenMessage<GetUserResponse> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 6);
+
+/**
+ * ListUsersRequest is the request of ListUsers. Every filter that is given must match.
+ *
+ * @generated from message intime.user.v1.ListUsersRequest
+ */
+export type ListUsersRequest = Message<"intime.user.v1.ListUsersRequest"> & {
+  /**
+   * How many entries at most: 1 to 100, 0 for 50.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before, with the same filters and order; empty for the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Text to look for in name, address, company and skills, in any case; at most 200 characters.
+   *
+   * @generated from field: string query = 3;
+   */
+  query: string;
+
+  /**
+   * Only people who may, or may not, sign in.
+   *
+   * @generated from field: optional bool is_active = 4;
+   */
+  isActive?: boolean | undefined;
+
+  /**
+   * The order; newest first where it is not said.
+   *
+   * @generated from field: intime.user.v1.UserSort sort = 5;
+   */
+  sort: UserSort;
+};
+
+/**
+ * Describes the message intime.user.v1.ListUsersRequest.
+ * Use `create(ListUsersRequestSchema)` to create a new message.
+ */
+export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 7);
+
+/**
+ * ListUsersResponse is the response of ListUsers.
+ *
+ * @generated from message intime.user.v1.ListUsersResponse
+ */
+export type ListUsersResponse = Message<"intime.user.v1.ListUsersResponse"> & {
+  /**
+   * The people, in the order that was asked for.
+   *
+   * @generated from field: repeated intime.user.v1.User users = 1;
+   */
+  users: User[];
+
+  /**
+   * The token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message intime.user.v1.ListUsersResponse.
+ * Use `create(ListUsersResponseSchema)` to create a new message.
+ */
+export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 8);
+
+/**
+ * UpdateProfileRequest is the request of UpdateProfile.
+ *
+ * @generated from message intime.user.v1.UpdateProfileRequest
+ */
+export type UpdateProfileRequest = Message<"intime.user.v1.UpdateProfileRequest"> & {
+  /**
+   * The id of the person; the caller where it is left empty. Somebody else takes user:update for all.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The version that the change was made from. A profile that has changed since is left alone.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * The full name, 1 to 255 characters.
+   *
+   * @generated from field: optional string full_name = 3;
+   */
+  fullName?: string | undefined;
+
+  /**
+   * The address of a picture.
+   *
+   * @generated from field: optional string avatar_url = 4;
+   */
+  avatarUrl?: string | undefined;
+
+  /**
+   * The phone number.
+   *
+   * @generated from field: optional string phone = 5;
+   */
+  phone?: string | undefined;
+
+  /**
+   * The fields to make empty. A field may not be sent and cleared at once.
+   *
+   * @generated from field: repeated intime.user.v1.UpdateProfileRequest.Clearable clear = 6;
+   */
+  clear: UpdateProfileRequest_Clearable[];
+};
+
+/**
+ * Describes the message intime.user.v1.UpdateProfileRequest.
+ * Use `create(UpdateProfileRequestSchema)` to create a new message.
+ */
+export const UpdateProfileRequestSchema: GenMessage<UpdateProfileRequest> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 9);
+
+/**
+ * Clearable names a field that may be empty.
+ *
+ * @generated from enum intime.user.v1.UpdateProfileRequest.Clearable
+ */
+export enum UpdateProfileRequest_Clearable {
+  /**
+   * Not a field.
+   *
+   * @generated from enum value: CLEARABLE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The field avatar_url.
+   *
+   * @generated from enum value: CLEARABLE_AVATAR_URL = 1;
+   */
+  AVATAR_URL = 1,
+
+  /**
+   * The field phone.
+   *
+   * @generated from enum value: CLEARABLE_PHONE = 2;
+   */
+  PHONE = 2,
+}
+
+/**
+ * Describes the enum intime.user.v1.UpdateProfileRequest.Clearable.
+ */
+export const UpdateProfileRequest_ClearableSchema: GenEnum<UpdateProfileRequest_Clearable> = /*@__PURE__*/
+  enumDesc(file_intime_user_v1_user_service, 9, 0);
+
+/**
+ * UpdateProfileResponse is the response of UpdateProfile.
+ *
+ * @generated from message intime.user.v1.UpdateProfileResponse
+ */
+export type UpdateProfileResponse = Message<"intime.user.v1.UpdateProfileResponse"> & {
+  /**
+   * The person as he is stored now.
+   *
+   * @generated from field: intime.user.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message intime.user.v1.UpdateProfileResponse.
+ * Use `create(UpdateProfileResponseSchema)` to create a new message.
+ */
+export const UpdateProfileResponseSchema: GenMessage<UpdateProfileResponse> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 10);
+
+/**
+ * CompleteOnboardingRequest is the request of CompleteOnboarding.
+ *
+ * @generated from message intime.user.v1.CompleteOnboardingRequest
+ */
+export type CompleteOnboardingRequest = Message<"intime.user.v1.CompleteOnboardingRequest"> & {
+};
+
+/**
+ * Describes the message intime.user.v1.CompleteOnboardingRequest.
+ * Use `create(CompleteOnboardingRequestSchema)` to create a new message.
+ */
+export const CompleteOnboardingRequestSchema: GenMessage<CompleteOnboardingRequest> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 11);
+
+/**
+ * CompleteOnboardingResponse is the response of CompleteOnboarding.
+ *
+ * @generated from message intime.user.v1.CompleteOnboardingResponse
+ */
+export type CompleteOnboardingResponse = Message<"intime.user.v1.CompleteOnboardingResponse"> & {
+  /**
+   * The caller as he is stored now.
+   *
+   * @generated from field: intime.user.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message intime.user.v1.CompleteOnboardingResponse.
+ * Use `create(CompleteOnboardingResponseSchema)` to create a new message.
+ */
+export const CompleteOnboardingResponseSchema: GenMessage<CompleteOnboardingResponse> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 12);
+
+/**
+ * DeactivateUserRequest is the request of DeactivateUser.
+ *
+ * @generated from message intime.user.v1.DeactivateUserRequest
+ */
+export type DeactivateUserRequest = Message<"intime.user.v1.DeactivateUserRequest"> & {
+  /**
+   * The id of the person.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The version that the change was made from. A profile that has changed since is left alone.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message intime.user.v1.DeactivateUserRequest.
+ * Use `create(DeactivateUserRequestSchema)` to create a new message.
+ */
+export const DeactivateUserRequestSchema: GenMessage<DeactivateUserRequest> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 13);
+
+/**
+ * DeactivateUserResponse is the response of DeactivateUser.
+ *
+ * @generated from message intime.user.v1.DeactivateUserResponse
+ */
+export type DeactivateUserResponse = Message<"intime.user.v1.DeactivateUserResponse"> & {
+  /**
+   * The person as he is stored now.
+   *
+   * @generated from field: intime.user.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message intime.user.v1.DeactivateUserResponse.
+ * Use `create(DeactivateUserResponseSchema)` to create a new message.
+ */
+export const DeactivateUserResponseSchema: GenMessage<DeactivateUserResponse> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 14);
+
+/**
+ * ReactivateUserRequest is the request of ReactivateUser.
+ *
+ * @generated from message intime.user.v1.ReactivateUserRequest
+ */
+export type ReactivateUserRequest = Message<"intime.user.v1.ReactivateUserRequest"> & {
+  /**
+   * The id of the person.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The version that the change was made from. A profile that has changed since is left alone.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message intime.user.v1.ReactivateUserRequest.
+ * Use `create(ReactivateUserRequestSchema)` to create a new message.
+ */
+export const ReactivateUserRequestSchema: GenMessage<ReactivateUserRequest> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 15);
+
+/**
+ * ReactivateUserResponse is the response of ReactivateUser.
+ *
+ * @generated from message intime.user.v1.ReactivateUserResponse
+ */
+export type ReactivateUserResponse = Message<"intime.user.v1.ReactivateUserResponse"> & {
+  /**
+   * The person as he is stored now.
+   *
+   * @generated from field: intime.user.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message intime.user.v1.ReactivateUserResponse.
+ * Use `create(ReactivateUserResponseSchema)` to create a new message.
+ */
+export const ReactivateUserResponseSchema: GenMessage<ReactivateUserResponse> = /*@__PURE__*/
+  messageDesc(file_intime_user_v1_user_service, 16);
+
+/**
+ * UserSort is the order of a list.
+ *
+ * @generated from enum intime.user.v1.UserSort
+ */
+export enum UserSort {
+  /**
+   * Not said: newest first.
+   *
+   * @generated from enum value: USER_SORT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Newest first.
+   *
+   * @generated from enum value: USER_SORT_NEWEST = 1;
+   */
+  NEWEST = 1,
+
+  /**
+   * By full name.
+   *
+   * @generated from enum value: USER_SORT_NAME = 2;
+   */
+  NAME = 2,
+}
+
+/**
+ * Describes the enum intime.user.v1.UserSort.
+ */
+export const UserSortSchema: GenEnum<UserSort> = /*@__PURE__*/
+  enumDesc(file_intime_user_v1_user_service, 0);
+
+/**
  * UserService serves people's profiles.
  *
  * @generated from service intime.user.v1.UserService
@@ -151,6 +648,80 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof GetMeRequestSchema;
     output: typeof GetMeResponseSchema;
+  },
+  /**
+   * CreateUser creates a member of the staff, or a client, and publishes user.created in the same transaction. Candidates and
+   * students have services of their own.
+   *
+   * @generated from rpc intime.user.v1.UserService.CreateUser
+   */
+  createUser: {
+    methodKind: "unary";
+    input: typeof CreateUserRequestSchema;
+    output: typeof CreateUserResponseSchema;
+  },
+  /**
+   * GetUser returns a person.
+   *
+   * @generated from rpc intime.user.v1.UserService.GetUser
+   */
+  getUser: {
+    methodKind: "unary";
+    input: typeof GetUserRequestSchema;
+    output: typeof GetUserResponseSchema;
+  },
+  /**
+   * ListUsers returns the people whom the caller may see.
+   *
+   * @generated from rpc intime.user.v1.UserService.ListUsers
+   */
+  listUsers: {
+    methodKind: "unary";
+    input: typeof ListUsersRequestSchema;
+    output: typeof ListUsersResponseSchema;
+  },
+  /**
+   * UpdateProfile changes the fields that are sent and leaves the others as they are. Address, organisation and roles
+   * cannot be changed by it.
+   *
+   * @generated from rpc intime.user.v1.UserService.UpdateProfile
+   */
+  updateProfile: {
+    methodKind: "unary";
+    input: typeof UpdateProfileRequestSchema;
+    output: typeof UpdateProfileResponseSchema;
+  },
+  /**
+   * CompleteOnboarding notes that the caller has completed his onboarding, and publishes user.onboarding_completed the first
+   * time.
+   *
+   * @generated from rpc intime.user.v1.UserService.CompleteOnboarding
+   */
+  completeOnboarding: {
+    methodKind: "unary";
+    input: typeof CompleteOnboardingRequestSchema;
+    output: typeof CompleteOnboardingResponseSchema;
+  },
+  /**
+   * DeactivateUser keeps a person from signing in, from the next call on. Nobody deactivates himself or the last active
+   * admin.
+   *
+   * @generated from rpc intime.user.v1.UserService.DeactivateUser
+   */
+  deactivateUser: {
+    methodKind: "unary";
+    input: typeof DeactivateUserRequestSchema;
+    output: typeof DeactivateUserResponseSchema;
+  },
+  /**
+   * ReactivateUser lets a person sign in again.
+   *
+   * @generated from rpc intime.user.v1.UserService.ReactivateUser
+   */
+  reactivateUser: {
+    methodKind: "unary";
+    input: typeof ReactivateUserRequestSchema;
+    output: typeof ReactivateUserResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_intime_user_v1_user_service, 0);

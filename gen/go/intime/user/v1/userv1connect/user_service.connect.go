@@ -37,12 +37,48 @@ const (
 const (
 	// UserServiceGetMeProcedure is the fully-qualified name of the UserService's GetMe RPC.
 	UserServiceGetMeProcedure = "/intime.user.v1.UserService/GetMe"
+	// UserServiceCreateUserProcedure is the fully-qualified name of the UserService's CreateUser RPC.
+	UserServiceCreateUserProcedure = "/intime.user.v1.UserService/CreateUser"
+	// UserServiceGetUserProcedure is the fully-qualified name of the UserService's GetUser RPC.
+	UserServiceGetUserProcedure = "/intime.user.v1.UserService/GetUser"
+	// UserServiceListUsersProcedure is the fully-qualified name of the UserService's ListUsers RPC.
+	UserServiceListUsersProcedure = "/intime.user.v1.UserService/ListUsers"
+	// UserServiceUpdateProfileProcedure is the fully-qualified name of the UserService's UpdateProfile
+	// RPC.
+	UserServiceUpdateProfileProcedure = "/intime.user.v1.UserService/UpdateProfile"
+	// UserServiceCompleteOnboardingProcedure is the fully-qualified name of the UserService's
+	// CompleteOnboarding RPC.
+	UserServiceCompleteOnboardingProcedure = "/intime.user.v1.UserService/CompleteOnboarding"
+	// UserServiceDeactivateUserProcedure is the fully-qualified name of the UserService's
+	// DeactivateUser RPC.
+	UserServiceDeactivateUserProcedure = "/intime.user.v1.UserService/DeactivateUser"
+	// UserServiceReactivateUserProcedure is the fully-qualified name of the UserService's
+	// ReactivateUser RPC.
+	UserServiceReactivateUserProcedure = "/intime.user.v1.UserService/ReactivateUser"
 )
 
 // UserServiceClient is a client for the intime.user.v1.UserService service.
 type UserServiceClient interface {
 	// GetMe returns the caller, his organisation, his roles and what they permit.
 	GetMe(context.Context, *v1.GetMeRequest) (*v1.GetMeResponse, error)
+	// CreateUser creates a member of the staff, or a client, and publishes user.created in the same transaction. Candidates and
+	// students have services of their own.
+	CreateUser(context.Context, *v1.CreateUserRequest) (*v1.CreateUserResponse, error)
+	// GetUser returns a person.
+	GetUser(context.Context, *v1.GetUserRequest) (*v1.GetUserResponse, error)
+	// ListUsers returns the people whom the caller may see.
+	ListUsers(context.Context, *v1.ListUsersRequest) (*v1.ListUsersResponse, error)
+	// UpdateProfile changes the fields that are sent and leaves the others as they are. Address, organisation and roles
+	// cannot be changed by it.
+	UpdateProfile(context.Context, *v1.UpdateProfileRequest) (*v1.UpdateProfileResponse, error)
+	// CompleteOnboarding notes that the caller has completed his onboarding, and publishes user.onboarding_completed the first
+	// time.
+	CompleteOnboarding(context.Context, *v1.CompleteOnboardingRequest) (*v1.CompleteOnboardingResponse, error)
+	// DeactivateUser keeps a person from signing in, from the next call on. Nobody deactivates himself or the last active
+	// admin.
+	DeactivateUser(context.Context, *v1.DeactivateUserRequest) (*v1.DeactivateUserResponse, error)
+	// ReactivateUser lets a person sign in again.
+	ReactivateUser(context.Context, *v1.ReactivateUserRequest) (*v1.ReactivateUserResponse, error)
 }
 
 // NewUserServiceClient constructs a client for the intime.user.v1.UserService service. By default,
@@ -63,12 +99,67 @@ func NewUserServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		createUser: connect.NewClient[v1.CreateUserRequest, v1.CreateUserResponse](
+			httpClient,
+			baseURL+UserServiceCreateUserProcedure,
+			connect.WithSchema(userServiceMethods.ByName("CreateUser")),
+			connect.WithClientOptions(opts...),
+		),
+		getUser: connect.NewClient[v1.GetUserRequest, v1.GetUserResponse](
+			httpClient,
+			baseURL+UserServiceGetUserProcedure,
+			connect.WithSchema(userServiceMethods.ByName("GetUser")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listUsers: connect.NewClient[v1.ListUsersRequest, v1.ListUsersResponse](
+			httpClient,
+			baseURL+UserServiceListUsersProcedure,
+			connect.WithSchema(userServiceMethods.ByName("ListUsers")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		updateProfile: connect.NewClient[v1.UpdateProfileRequest, v1.UpdateProfileResponse](
+			httpClient,
+			baseURL+UserServiceUpdateProfileProcedure,
+			connect.WithSchema(userServiceMethods.ByName("UpdateProfile")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		completeOnboarding: connect.NewClient[v1.CompleteOnboardingRequest, v1.CompleteOnboardingResponse](
+			httpClient,
+			baseURL+UserServiceCompleteOnboardingProcedure,
+			connect.WithSchema(userServiceMethods.ByName("CompleteOnboarding")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		deactivateUser: connect.NewClient[v1.DeactivateUserRequest, v1.DeactivateUserResponse](
+			httpClient,
+			baseURL+UserServiceDeactivateUserProcedure,
+			connect.WithSchema(userServiceMethods.ByName("DeactivateUser")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		reactivateUser: connect.NewClient[v1.ReactivateUserRequest, v1.ReactivateUserResponse](
+			httpClient,
+			baseURL+UserServiceReactivateUserProcedure,
+			connect.WithSchema(userServiceMethods.ByName("ReactivateUser")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // userServiceClient implements UserServiceClient.
 type userServiceClient struct {
-	getMe *connect.Client[v1.GetMeRequest, v1.GetMeResponse]
+	getMe              *connect.Client[v1.GetMeRequest, v1.GetMeResponse]
+	createUser         *connect.Client[v1.CreateUserRequest, v1.CreateUserResponse]
+	getUser            *connect.Client[v1.GetUserRequest, v1.GetUserResponse]
+	listUsers          *connect.Client[v1.ListUsersRequest, v1.ListUsersResponse]
+	updateProfile      *connect.Client[v1.UpdateProfileRequest, v1.UpdateProfileResponse]
+	completeOnboarding *connect.Client[v1.CompleteOnboardingRequest, v1.CompleteOnboardingResponse]
+	deactivateUser     *connect.Client[v1.DeactivateUserRequest, v1.DeactivateUserResponse]
+	reactivateUser     *connect.Client[v1.ReactivateUserRequest, v1.ReactivateUserResponse]
 }
 
 // GetMe calls intime.user.v1.UserService.GetMe.
@@ -80,10 +171,91 @@ func (c *userServiceClient) GetMe(ctx context.Context, req *v1.GetMeRequest) (*v
 	return nil, err
 }
 
+// CreateUser calls intime.user.v1.UserService.CreateUser.
+func (c *userServiceClient) CreateUser(ctx context.Context, req *v1.CreateUserRequest) (*v1.CreateUserResponse, error) {
+	response, err := c.createUser.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetUser calls intime.user.v1.UserService.GetUser.
+func (c *userServiceClient) GetUser(ctx context.Context, req *v1.GetUserRequest) (*v1.GetUserResponse, error) {
+	response, err := c.getUser.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListUsers calls intime.user.v1.UserService.ListUsers.
+func (c *userServiceClient) ListUsers(ctx context.Context, req *v1.ListUsersRequest) (*v1.ListUsersResponse, error) {
+	response, err := c.listUsers.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UpdateProfile calls intime.user.v1.UserService.UpdateProfile.
+func (c *userServiceClient) UpdateProfile(ctx context.Context, req *v1.UpdateProfileRequest) (*v1.UpdateProfileResponse, error) {
+	response, err := c.updateProfile.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// CompleteOnboarding calls intime.user.v1.UserService.CompleteOnboarding.
+func (c *userServiceClient) CompleteOnboarding(ctx context.Context, req *v1.CompleteOnboardingRequest) (*v1.CompleteOnboardingResponse, error) {
+	response, err := c.completeOnboarding.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// DeactivateUser calls intime.user.v1.UserService.DeactivateUser.
+func (c *userServiceClient) DeactivateUser(ctx context.Context, req *v1.DeactivateUserRequest) (*v1.DeactivateUserResponse, error) {
+	response, err := c.deactivateUser.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ReactivateUser calls intime.user.v1.UserService.ReactivateUser.
+func (c *userServiceClient) ReactivateUser(ctx context.Context, req *v1.ReactivateUserRequest) (*v1.ReactivateUserResponse, error) {
+	response, err := c.reactivateUser.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // UserServiceHandler is an implementation of the intime.user.v1.UserService service.
 type UserServiceHandler interface {
 	// GetMe returns the caller, his organisation, his roles and what they permit.
 	GetMe(context.Context, *v1.GetMeRequest) (*v1.GetMeResponse, error)
+	// CreateUser creates a member of the staff, or a client, and publishes user.created in the same transaction. Candidates and
+	// students have services of their own.
+	CreateUser(context.Context, *v1.CreateUserRequest) (*v1.CreateUserResponse, error)
+	// GetUser returns a person.
+	GetUser(context.Context, *v1.GetUserRequest) (*v1.GetUserResponse, error)
+	// ListUsers returns the people whom the caller may see.
+	ListUsers(context.Context, *v1.ListUsersRequest) (*v1.ListUsersResponse, error)
+	// UpdateProfile changes the fields that are sent and leaves the others as they are. Address, organisation and roles
+	// cannot be changed by it.
+	UpdateProfile(context.Context, *v1.UpdateProfileRequest) (*v1.UpdateProfileResponse, error)
+	// CompleteOnboarding notes that the caller has completed his onboarding, and publishes user.onboarding_completed the first
+	// time.
+	CompleteOnboarding(context.Context, *v1.CompleteOnboardingRequest) (*v1.CompleteOnboardingResponse, error)
+	// DeactivateUser keeps a person from signing in, from the next call on. Nobody deactivates himself or the last active
+	// admin.
+	DeactivateUser(context.Context, *v1.DeactivateUserRequest) (*v1.DeactivateUserResponse, error)
+	// ReactivateUser lets a person sign in again.
+	ReactivateUser(context.Context, *v1.ReactivateUserRequest) (*v1.ReactivateUserResponse, error)
 }
 
 // NewUserServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -100,10 +272,72 @@ func NewUserServiceHandler(svc UserServiceHandler, opts ...connect.HandlerOption
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	userServiceCreateUserHandler := connect.NewUnaryHandlerSimple(
+		UserServiceCreateUserProcedure,
+		svc.CreateUser,
+		connect.WithSchema(userServiceMethods.ByName("CreateUser")),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceGetUserHandler := connect.NewUnaryHandlerSimple(
+		UserServiceGetUserProcedure,
+		svc.GetUser,
+		connect.WithSchema(userServiceMethods.ByName("GetUser")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceListUsersHandler := connect.NewUnaryHandlerSimple(
+		UserServiceListUsersProcedure,
+		svc.ListUsers,
+		connect.WithSchema(userServiceMethods.ByName("ListUsers")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceUpdateProfileHandler := connect.NewUnaryHandlerSimple(
+		UserServiceUpdateProfileProcedure,
+		svc.UpdateProfile,
+		connect.WithSchema(userServiceMethods.ByName("UpdateProfile")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceCompleteOnboardingHandler := connect.NewUnaryHandlerSimple(
+		UserServiceCompleteOnboardingProcedure,
+		svc.CompleteOnboarding,
+		connect.WithSchema(userServiceMethods.ByName("CompleteOnboarding")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceDeactivateUserHandler := connect.NewUnaryHandlerSimple(
+		UserServiceDeactivateUserProcedure,
+		svc.DeactivateUser,
+		connect.WithSchema(userServiceMethods.ByName("DeactivateUser")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	userServiceReactivateUserHandler := connect.NewUnaryHandlerSimple(
+		UserServiceReactivateUserProcedure,
+		svc.ReactivateUser,
+		connect.WithSchema(userServiceMethods.ByName("ReactivateUser")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/intime.user.v1.UserService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case UserServiceGetMeProcedure:
 			userServiceGetMeHandler.ServeHTTP(w, r)
+		case UserServiceCreateUserProcedure:
+			userServiceCreateUserHandler.ServeHTTP(w, r)
+		case UserServiceGetUserProcedure:
+			userServiceGetUserHandler.ServeHTTP(w, r)
+		case UserServiceListUsersProcedure:
+			userServiceListUsersHandler.ServeHTTP(w, r)
+		case UserServiceUpdateProfileProcedure:
+			userServiceUpdateProfileHandler.ServeHTTP(w, r)
+		case UserServiceCompleteOnboardingProcedure:
+			userServiceCompleteOnboardingHandler.ServeHTTP(w, r)
+		case UserServiceDeactivateUserProcedure:
+			userServiceDeactivateUserHandler.ServeHTTP(w, r)
+		case UserServiceReactivateUserProcedure:
+			userServiceReactivateUserHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -115,4 +349,32 @@ type UnimplementedUserServiceHandler struct{}
 
 func (UnimplementedUserServiceHandler) GetMe(context.Context, *v1.GetMeRequest) (*v1.GetMeResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.user.v1.UserService.GetMe is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) CreateUser(context.Context, *v1.CreateUserRequest) (*v1.CreateUserResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.user.v1.UserService.CreateUser is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) GetUser(context.Context, *v1.GetUserRequest) (*v1.GetUserResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.user.v1.UserService.GetUser is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) ListUsers(context.Context, *v1.ListUsersRequest) (*v1.ListUsersResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.user.v1.UserService.ListUsers is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) UpdateProfile(context.Context, *v1.UpdateProfileRequest) (*v1.UpdateProfileResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.user.v1.UserService.UpdateProfile is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) CompleteOnboarding(context.Context, *v1.CompleteOnboardingRequest) (*v1.CompleteOnboardingResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.user.v1.UserService.CompleteOnboarding is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) DeactivateUser(context.Context, *v1.DeactivateUserRequest) (*v1.DeactivateUserResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.user.v1.UserService.DeactivateUser is not implemented"))
+}
+
+func (UnimplementedUserServiceHandler) ReactivateUser(context.Context, *v1.ReactivateUserRequest) (*v1.ReactivateUserResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.user.v1.UserService.ReactivateUser is not implemented"))
 }
