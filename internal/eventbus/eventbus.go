@@ -36,6 +36,8 @@ type Config struct {
 	HandlerTimeout time.Duration
 	// DrainTimeout is how long running handlers may go on when the process stops. Default: 10 s.
 	DrainTimeout time.Duration
+	// DailyWarning is from how many events a day on of one organisation its people are warned. Default: 0, never.
+	DailyWarning int
 }
 
 func (c Config) withDefaults() Config {
@@ -78,6 +80,7 @@ type Bus struct {
 	handlers map[string]*registration
 	invalid  []error
 	wake     *wake
+	counters *counters
 }
 
 // New returns a bus for the event types of the catalogue.
@@ -87,6 +90,7 @@ func New(config Config, types *Catalogue) *Bus {
 		types:    types,
 		handlers: map[string]*registration{},
 		wake:     newWake(),
+		counters: newCounters(),
 	}
 }
 

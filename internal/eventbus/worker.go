@@ -60,18 +60,20 @@ func (w *deliveryWorker) Work(ctx context.Context, job *river.Job[deliveryArgs])
 	}
 	started := time.Now()
 	err = w.attempt(ctx, job, registered, a)
-	if took := time.Since(started); took > SlowHandler {
+	took := time.Since(started)
+	if took > SlowHandler {
 		w.bus.config.Logger.WarnContext(ctx, "slow handler", slog.String("handler", registered.name),
 			slog.String("event_id", a.EventID.String()), slog.Int64("duration_ms", took.Milliseconds()))
 	}
 	if err == nil {
+		w.bus.counters.ended(registered.name, "succeeded", took)
 		return nil
 	}
 	if errors.Is(err, errAbandoned) {
 		// The job is the other attempt's now. Ending it from here, well or badly, would take it away from there.
 		return river.JobSnooze(w.bus.config.lease())
 	}
-	return w.failed(ctx, job, registered, a, err)
+	return w.failed(ctx, job, registered, a, err, took)
 }
 
 // startFailed answers River when the books could not even be opened: the job is to come back soon.
@@ -115,11 +117,14 @@ func (w *deliveryWorker) attempt(ctx context.Context, job *river.Job[deliveryArg
 
 // failed writes down how the attempt ended, in a transaction of its own, and says when the job is to come back. It goes
 // on trying for a while: what made the handler fail may be the database itself.
-func (w *deliveryWorker) failed(work context.Context, job *river.Job[deliveryArgs], r *registration, a attempt, cause error) error {
+func (w *deliveryWorker) failed(
+	work context.Context, job *river.Job[deliveryArgs], r *registration, a attempt, cause error, took time.Duration,
+) error {
 	f := classify(work, w.bus.config.HandlerTimeout, r, a, cause)
 	if reason, ok := errors.AsType[givenUpError](cause); ok {
 		f.giveUp = reason.reason
 	}
+	w.bus.counters.ended(r.name, f.outcome, took)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), booksTimeout)
 	defer cancel()
 	var now standing
