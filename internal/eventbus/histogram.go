@@ -37,26 +37,21 @@ func (d *durations) count() (n int64) {
 // percentile is the duration in milliseconds that the share of them, 0 to 1, does not exceed: within its slot they are
 // taken to lie evenly. What is above the last bound counts as the last bound.
 func (d *durations) percentile(share float64) float64 {
-	rank := share * float64(d.count())
-	var below float64
-	for i, n := range d.slots {
-		if n == 0 || below+float64(n) < rank {
-			below += float64(n)
-			continue
-		}
-		if i == len(durationBounds) {
-			break
-		}
-		var lower float64
-		if i > 0 {
-			lower = durationBounds[i-1]
-		}
-		return lower + (durationBounds[i]-lower)*(rank-below)/float64(n)
-	}
-	if below == 0 {
+	all := d.count()
+	if all == 0 {
 		return 0
 	}
-	return durationBounds[len(durationBounds)-1]
+	rank := share * float64(all)
+	var below, lower float64
+	for i, upper := range durationBounds {
+		n := float64(d.slots[i])
+		if n > 0 && below+n >= rank {
+			return lower + (upper-lower)*(rank-below)/n
+		}
+		below += n
+		lower = upper
+	}
+	return lower
 }
 
 func (d *durations) proto() *eventv1.DurationSummary {
