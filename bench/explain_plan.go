@@ -65,8 +65,10 @@ func (c *cluster) plansSince(mark int64) ([]plan, error) {
 		if err := json.NewDecoder(strings.NewReader(part)).Decode(&p); err != nil {
 			return nil, fmt.Errorf("read a plan: %w", err)
 		}
-		for _, name := range []string{"public.events", "public.jobs", "public.event_deliveries", "public.event_attempts",
-			"public.event_rollups", "public.event_subscriptions"} {
+		for _, name := range []string{
+			"public.events", "public.jobs", "public.event_deliveries", "public.event_attempts",
+			"public.event_rollups", "public.event_subscriptions",
+		} {
 			if strings.Contains(p.Query, name) {
 				plans = append(plans, p)
 				break

@@ -105,5 +105,6 @@ func seedMillion(ctx context.Context, d *database, rows int) error {
 	if err := d.adminURL().exec(ctx, steps...); err != nil {
 		return err
 	}
-	return d.adminURL().exec(ctx, "VACUUM (ANALYZE) public.events, public.event_deliveries, public.event_attempts, public.event_rollups, public.jobs", "CHECKPOINT")
+	return d.adminURL().exec(ctx, `VACUUM (ANALYZE) public.events, public.event_deliveries, public.event_attempts,
+		public.event_rollups, public.jobs`, "CHECKPOINT")
 }

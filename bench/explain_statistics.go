@@ -20,9 +20,11 @@ const (
 		WHERE d.status IN ('failed', 'dead_letter')`
 	// A thousand events that one of the newest of the first organisation led to: the one that newestEvent finds.
 	explainCascade = `
-		INSERT INTO public.events (id, org_id, type, payload, published_at, processed_at, status, source, correlation_id, causation_id, depth)
+		INSERT INTO public.events (id, org_id, type, payload, published_at, processed_at, status, source, depth, correlation_id,
+			causation_id)
 		SELECT (left(app.uuid_v7_floor(now() - interval '1 day')::text, 14) || '7' || right(gen_random_uuid()::text, 21))::uuid,
-			e.org_id, 'system.probed', '{}', now() - interval '1 day', now() - interval '1 day', 'processed', 'handler', e.id, e.id, 1
+			e.org_id, 'system.probed', '{}', now() - interval '1 day', now() - interval '1 day', 'processed', 'handler', 1, e.id,
+			(e.id)
 		FROM (SELECT org_id, id FROM public.events WHERE org_id = pg_temp.org(1) ORDER BY id DESC OFFSET 19 LIMIT 1) e,
 			generate_series(1, 1000)`
 	explainRollUp = `

@@ -38,7 +38,8 @@ func (a *App) newMetrics(ctx context.Context) (*metricsServer, error) {
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.MetricsAddress)
 	if err != nil {
-		return nil, fmt.Errorf("cannot serve metrics on %s: choose another address with INTIME_METRICS_ADDRESS: %w", a.config.MetricsAddress, err)
+		return nil, fmt.Errorf("cannot serve metrics on %s: choose another address with INTIME_METRICS_ADDRESS: %w",
+			a.config.MetricsAddress, err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))

@@ -24,7 +24,8 @@ func checkPeriodic(ctx context.Context, d *doctor) (string, error) {
 		case j.LastRunAt == nil:
 			return "", fmt.Errorf("%s should run every %s and has not within a day%s", j.Name, brief(j.Interval), why)
 		case j.Overdue(now):
-			return "", fmt.Errorf("%s should run every %s and ran last %s ago%s", j.Name, brief(j.Interval), brief(now.Sub(*j.LastRunAt)), why)
+			return "", fmt.Errorf("%s should run every %s and ran last %s ago%s",
+				j.Name, brief(j.Interval), brief(now.Sub(*j.LastRunAt)), why)
 		}
 		told = append(told, fmt.Sprintf("%s ran %s ago, next in %s", j.Name, brief(now.Sub(*j.LastRunAt)), brief(j.NextRunAt().Sub(now))))
 	}

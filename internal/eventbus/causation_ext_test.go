@@ -66,8 +66,8 @@ func TestEventService_GetCausation_Truncated(t *testing.T) {
 	root := publish(t, ana, "system.probe", probe{"action": "PROBE_ACTION_OK"})
 	child := func(n int, depth int) {
 		apptest.Exec(t, env.Admin(t), `
-			INSERT INTO events (org_id, type, payload, created_by, source, correlation_id, causation_id, depth)
-			SELECT org_id, 'system.probed', '{}', created_by, 'handler', id, id, $3 FROM events, generate_series(1, $2) WHERE id = $1`,
+			INSERT INTO events (org_id, type, payload, created_by, source, correlation_id, depth, causation_id)
+			SELECT org_id, 'system.probed', '{}', created_by, 'handler', id, $3, id FROM events, generate_series(1, $2) WHERE id = $1`,
 			root, n, depth)
 	}
 	child(5, 2)

@@ -135,7 +135,7 @@ func (f *facts) running() *eventv1.ExplanationStep {
 	lease := value(d.LeaseExpiresAt)
 	if lease.Before(f.now) {
 		return step(eventv1.ExplanationCode_EXPLANATION_CODE_LEASE_EXPIRED, d.LeaseExpiresAt,
-			"Run %d began at %s on the worker %s and has not been heard of since. Its lease ran out: the next worker that looks takes it for crashed.",
+			"Run %d began at %s on the worker %s and was not heard of since. Its lease ran out: the next worker that looks takes it for crashed.",
 			d.RunCount, clock(value(d.StartedAt)), orUnknown(value(d.Worker)))
 	}
 	return step(eventv1.ExplanationCode_EXPLANATION_CODE_RUNNING, d.StartedAt,
@@ -160,7 +160,7 @@ func (f *facts) waiting() *eventv1.ExplanationStep {
 func (f *facts) dead() []*eventv1.ExplanationStep {
 	d := f.delivery
 	var all []*eventv1.ExplanationStep
-	why := "all " + fmt.Sprint(d.MaxAttempts) + " attempts ended badly"
+	why := fmt.Sprintf("all %d attempts ended badly", d.MaxAttempts)
 	switch value(d.Reason) {
 	case giveUpActorRevoked:
 		why = "its publisher may not act any more. A replay runs it as the organisation's system actor"

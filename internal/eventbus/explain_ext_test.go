@@ -130,13 +130,15 @@ func TestEventService_ExplainDelivery_Standing(t *testing.T) {
 		{
 			`status = 'running', lease_token = gen_random_uuid(), lease_expires_at = now() + interval '40 s', started_at = now(),
 				run_count = 1, worker = 'two/2'`,
-			"Run 1 is running on the worker two/2. Its lease runs out at ", []string{"running"},
+			"Run 1 is running on the worker two/2. Its lease runs out at ",
+			[]string{"running"},
 		},
 		{`lease_expires_at = now() - interval '1 s'`, "takes it for crashed", []string{"lease_expired"}},
 		{
 			`status = 'dead_letter', lease_token = NULL, lease_expires_at = NULL, finished_at = now(), reason = 'actor_revoked',
 				error_message = 'gone'`,
-			"A replay runs it as the organisation's system actor", []string{"publisher_revoked", "dead_letter"},
+			"A replay runs it as the organisation's system actor",
+			[]string{"publisher_revoked", "dead_letter"},
 		},
 		{`reason = 'payload_invalid'`, "will not get better", []string{"payload_invalid", "dead_letter"}},
 		{`reason = 'attempts_exhausted'`, "all 3 attempts ended badly. The last error: gone", []string{"dead_letter"}},
@@ -155,7 +157,8 @@ func TestEventService_ExplainDelivery_Standing(t *testing.T) {
 	for _, status := range []string{"suspended", "active"} {
 		apptest.Exec(t, admin, `UPDATE organizations SET status = $1 WHERE slug = 'acme'`, status)
 	}
-	requireExplained(t, ana, waiting, handlerName, "", "published", "organization_suspended", "disabled_now", "not_registered", "not_dispatched")
+	requireExplained(t, ana, waiting, handlerName, "",
+		"published", "organization_suspended", "disabled_now", "not_registered", "not_dispatched")
 	after := publish(t, ana, "system.probe", probe{"action": "PROBE_ACTION_OK"})
 	requireExplained(t, ana, after, handlerName, "", "published", "disabled_now", "not_registered", "not_dispatched")
 }

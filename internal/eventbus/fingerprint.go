@@ -21,12 +21,10 @@ const (
 )
 
 // What differs between two errors that are the same: quoted texts first, since ids and numbers stand in them too.
-//
-//nolint:gochecknoglobals // constants
 var (
 	quotedText = regexp.MustCompile("\"[^\"]*\"|`[^`]*`|“[^”]*”|«[^»]*»|(^|[^\\pL\\pN])'[^']*'")
 	uuidText   = regexp.MustCompile(`(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
-	hexText    = regexp.MustCompile(`(?i)\b0x[0-9a-f]+\b|\b[0-9a-f]*[0-9][0-9a-f]*[a-f][0-9a-f]{6,}\b|\b[0-9a-f]*[a-f][0-9a-f]*[0-9][0-9a-f]{6,}\b`)
+	hexText    = regexp.MustCompile(`(?i)\b(0x[0-9a-f]+|[0-9a-f]{8,})\b`)
 	numberText = regexp.MustCompile(`\d+([.,:]\d+)*`)
 )
 
@@ -34,7 +32,13 @@ var (
 func normalize(message string) string {
 	message = quotedText.ReplaceAllString(message, "$1<text>")
 	message = uuidText.ReplaceAllString(message, "<id>")
-	message = hexText.ReplaceAllString(message, "<hex>")
+	message = hexText.ReplaceAllStringFunc(message, func(text string) string {
+		// A word may be made of these letters, and a number of these digits.
+		if !strings.ContainsAny(text, "0123456789") || !strings.ContainsAny(text, "abcdefxABCDEFX") {
+			return text
+		}
+		return "<hex>"
+	})
 	message = numberText.ReplaceAllString(message, "<n>")
 	return strings.Join(strings.Fields(message), " ")
 }
@@ -79,7 +83,7 @@ func groupErrors(attempts []failedAttempt) []*eventv1.ErrorGroup {
 		id := a.EventID.String()
 		// Attempts of one event come one after another.
 		if len(samples) < sampleEvents && (len(samples) == 0 || samples[len(samples)-1] != id) {
-			group.SampleEventIds = append(samples, id)
+			group.SampleEventIds = append(group.SampleEventIds, id)
 		}
 	}
 	sortNewestFirst(groups)

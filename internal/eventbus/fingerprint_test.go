@@ -18,6 +18,7 @@ func TestNormalize(t *testing.T) {
 		"commit 3f9a2b7c1d0e and 0xFF":                       "commit <hex> and <hex>",
 		"dial tcp 10.0.0.7:5432: connection refused":         "dial tcp <n>: connection refused",
 		"line one\n\tline two":                               "line one line two",
+		"order 1234567890 is defaced and effaced":            "order <n> is defaced and effaced",
 		"a decade of facades":                                "a decade of facades",
 		"":                                                   "",
 	} {

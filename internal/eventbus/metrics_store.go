@@ -117,7 +117,8 @@ func (b *books) metrics() []prometheus.Metric {
 		gauge("intime_event_workers", "The programs that handle events.", float64(b.workers)),
 		gauge("intime_event_rollups_age_seconds", "How far the statistics are behind.", b.countedAge),
 		gauge("intime_database_oldest_xmin_age_transactions",
-			"How many transactions ago the oldest snapshot was taken that this login can see: dead rows pile up behind it.", float64(b.xminAge)),
+			"How many transactions ago the oldest snapshot was taken that this login can see: dead rows pile up behind it.",
+			float64(b.xminAge)),
 	}
 	for _, status := range slices.Sorted(maps.Keys(b.events)) {
 		all = append(all, gauge("intime_events", "The events that have not ended well, up to 10,000 of each organisation.",

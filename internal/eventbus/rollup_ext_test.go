@@ -185,14 +185,14 @@ func TestRollUp_CatchesUp(t *testing.T) {
 	l := newLedger(t, apptest.Database(t))
 	l.event(t, l.now.Add(-100*time.Hour), "processed")
 	l.count(t, l.now.Add(-100*time.Hour).Add(5*time.Minute))
-	for _, hours := range []time.Duration{99, 60, 27, 26, 25, 3, 1} {
-		l.event(t, l.now.Add(-hours*time.Hour), "processed")
+	for _, hours := range []int{99, 60, 27, 26, 25, 3, 1} {
+		l.event(t, l.now.Add(-time.Duration(hours)*time.Hour), "processed")
 	}
-	// One that was open when the counting stopped, and ended meanwhile, in an hour that keeps no minutes.
 	l.count(t, l.now)
 	want := rollup{Total: 8, Succeeded: 8}
 	l.requireSums(t, "hour", want, want, "every hour, also those of which the minutes are not kept")
-	require.Equal(t, l.now.Truncate(time.Minute), apptest.One[time.Time](t, l.admin, `SELECT counted_until FROM app.event_rollup_state`).UTC())
+	until := apptest.One[time.Time](t, l.admin, `SELECT counted_until FROM app.event_rollup_state`)
+	require.Equal(t, l.now.Truncate(time.Minute), until.UTC())
 	minutes, _ := l.sums(t, "minute")
 	require.Equal(t, int32(4), minutes.Total, "26, 25, 3 and 1 hours ago")
 }
