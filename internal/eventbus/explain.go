@@ -135,7 +135,7 @@ func (f *facts) running() *eventv1.ExplanationStep {
 	lease := value(d.LeaseExpiresAt)
 	if lease.Before(f.now) {
 		return step(eventv1.ExplanationCode_EXPLANATION_CODE_LEASE_EXPIRED, d.LeaseExpiresAt,
-			"Run %d began at %s on the worker %s and was not heard of since. Its lease ran out: the next worker that looks takes it for crashed.",
+			"Run %d began at %s on the worker %s and was not heard of since. Its lease ran out: the next to look takes it for crashed.",
 			d.RunCount, clock(value(d.StartedAt)), orUnknown(value(d.Worker)))
 	}
 	return step(eventv1.ExplanationCode_EXPLANATION_CODE_RUNNING, d.StartedAt,

@@ -36,6 +36,10 @@ func TestEventHandlerService_GetEventHandler(t *testing.T) {
 	dead := publish(t, ana, "system.probe", probe{"action": "PROBE_ACTION_FAIL_PERMANENTLY"})
 	ana.Await(t, dead, deadLetter)
 
+	apptest.Exec(t, env.Admin(t), `
+		INSERT INTO event_attempts (org_id, event_id, handler_name, number, outcome, started_at, error_message)
+		SELECT org_id, id, 'another', 1, 'failed', now(), 'not mine' FROM events WHERE id = $1`, dead)
+
 	got := get(ana)
 	statistics := got.GetStatistics()
 	require.EqualValues(t, 3, statistics.GetDeliveryCount())
