@@ -107,7 +107,8 @@ func askAll(ctx context.Context, d *database, only string) ([]answer, error) {
 		if err != nil {
 			return err
 		}
-		for _, q := range slices.Concat(eventQuestions(time.Now(), newest), jobQuestions(), pages, smallQuestions()) {
+		for _, q := range slices.Concat(eventQuestions(time.Now(), newest), jobQuestions(), pages, smallQuestions(),
+			statisticsQuestions(time.Now(), newest)) {
 			if !strings.Contains(q.name, only) {
 				continue
 			}

@@ -22,8 +22,9 @@ type everybody struct{ large, small callers }
 
 // callers are typed clients of one person.
 type callers struct {
-	events eventv1connect.EventServiceClient
-	jobs   jobv1connect.JobServiceClient
+	events   eventv1connect.EventServiceClient
+	handlers eventv1connect.EventHandlerServiceClient
+	jobs     jobv1connect.JobServiceClient
 }
 
 type bearer string
@@ -37,7 +38,10 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func newCallers(url, token string) callers {
 	client := &http.Client{Transport: bearer(token)}
-	return callers{eventv1connect.NewEventServiceClient(client, url), jobv1connect.NewJobServiceClient(client, url)}
+	return callers{
+		eventv1connect.NewEventServiceClient(client, url), eventv1connect.NewEventHandlerServiceClient(client, url),
+		jobv1connect.NewJobServiceClient(client, url),
+	}
 }
 
 // question is a call to explain. It returns how many entries came.

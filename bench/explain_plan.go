@@ -65,7 +65,10 @@ func (c *cluster) plansSince(mark int64) ([]plan, error) {
 		if err := json.NewDecoder(strings.NewReader(part)).Decode(&p); err != nil {
 			return nil, fmt.Errorf("read a plan: %w", err)
 		}
-		for _, name := range []string{"public.events", "public.jobs", "public.event_deliveries", "public.event_attempts"} {
+		for _, name := range []string{
+			"public.events", "public.jobs", "public.event_deliveries", "public.event_attempts",
+			"public.event_rollups", "public.event_subscriptions",
+		} {
 			if strings.Contains(p.Query, name) {
 				plans = append(plans, p)
 				break
@@ -81,8 +84,7 @@ func (p plan) table() string {
 	if strings.Contains(p.Query, "public.events e") {
 		return "events"
 	}
-	name, _, _ := strings.Cut(rest, " ")
-	return name
+	return strings.TrimRight(strings.Fields(rest + " ?")[0], ",)")
 }
 
 func (n planNode) buffers() int { return n.Hit + n.Read }

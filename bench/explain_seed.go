@@ -100,10 +100,11 @@ const (
 func seedMillion(ctx context.Context, d *database, rows int) error {
 	steps := []string{
 		explainPartitions, explainSmall, fmt.Sprintf(explainIDs, rows), fmt.Sprintf(explainEvents, rows), explainDeliveries,
-		fmt.Sprintf(explainJobs, rows), "RESET session_replication_role",
+		explainAttempts, fmt.Sprintf(explainJobs, rows), explainCascade, "RESET session_replication_role", explainRollUp,
 	}
 	if err := d.adminURL().exec(ctx, steps...); err != nil {
 		return err
 	}
-	return d.adminURL().exec(ctx, "VACUUM (ANALYZE) public.events, public.event_deliveries, public.jobs", "CHECKPOINT")
+	return d.adminURL().exec(ctx, `VACUUM (ANALYZE) public.events, public.event_deliveries, public.event_attempts,
+		public.event_rollups, public.jobs`, "CHECKPOINT")
 }

@@ -30,8 +30,9 @@ func settings(t *testing.T) string {
 		"config.Log": flagsOf(t, &struct {
 			config.Log `embed:"" prefix:"log-"`
 		}{}),
-		"config.Server": flagsOf(t, &config.Server{}),
-		"config.Worker": flagsOf(t, &config.Worker{}),
+		"config.Server":  flagsOf(t, &config.Server{}),
+		"config.Worker":  flagsOf(t, &config.Worker{}),
+		"config.Metrics": flagsOf(t, &config.Metrics{}),
 	}
 	var all []*setting
 	add := func(command string, more []*setting) {

@@ -18,6 +18,8 @@ type devCmd struct {
 	config.Server
 	config.Worker
 
+	Metrics config.Metrics `embed:""`
+
 	NoFaults bool `env:"INTIME_NO_FAULTS" help:"Refuse system.probe events that misbehave, as a server in production does."`
 }
 
@@ -45,6 +47,7 @@ func (c devCmd) Run(ctx context.Context) (err error) {
 	what := app.Config{
 		Server: c.Server, Worker: c.Worker, GracePeriod: c.GracePeriod, DataDir: dir, Serve: true, Work: true,
 		Environment: "dev", DemoPeople: demo.SignIns(), LocalOnly: true, Version: version, Logger: logger,
+		MetricsAddress: c.Metrics.Address,
 	}
 	if err := db.prepare(ctx, &what); err != nil {
 		return err

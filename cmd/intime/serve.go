@@ -14,6 +14,8 @@ type serveCmd struct {
 	config.Server
 	config.Worker
 
+	Metrics config.Metrics `embed:""`
+
 	NoWorkers   bool   `env:"INTIME_NO_WORKERS" help:"Serve alone; intime work runs elsewhere."`
 	Environment string `env:"INTIME_ENVIRONMENT" default:"production" help:"What the dashboard calls this installation."`
 }
@@ -21,16 +23,19 @@ type serveCmd struct {
 func (c serveCmd) Run(ctx context.Context) error {
 	return runApp(ctx, c.Config, app.Config{
 		Server: c.Server, Worker: c.Worker, Serve: true, Work: !c.NoWorkers, Environment: c.Environment,
+		MetricsAddress: c.Metrics.Address,
 	})
 }
 
 type workCmd struct {
 	config.Config
 	config.Worker
+
+	Metrics config.Metrics `embed:""`
 }
 
 func (c workCmd) Run(ctx context.Context) error {
-	return runApp(ctx, c.Config, app.Config{Worker: c.Worker, Work: true})
+	return runApp(ctx, c.Config, app.Config{Worker: c.Worker, Work: true, MetricsAddress: c.Metrics.Address})
 }
 
 // runApp runs a part of the program on an existing database until the context ends.

@@ -41,6 +41,8 @@ type Config struct {
 	DemoPeople []auth.DemoPerson
 	// LocalOnly answers to the names of this machine alone.
 	LocalOnly bool
+	// MetricsAddress is where the process serves /metrics; empty for nowhere.
+	MetricsAddress string
 	// Version is the program's.
 	Version string
 	// Logger is the program's. Default: slog.Default().
@@ -62,6 +64,8 @@ type App struct {
 	sender *mail.Sender      // nil when only the API runs
 	outbox string
 	cut    bool // whether Run returned although something still ran
+
+	metrics *metricsServer // nil without an address for it
 }
 
 // errGraceOver is what Run returns where something did not end in time: a handler that ignores its context, as a rule.
@@ -91,6 +95,11 @@ func New(ctx context.Context, config Config) (_ *App, err error) {
 			return nil, err
 		}
 	}
+	if config.MetricsAddress != "" {
+		if a.metrics, err = a.newMetrics(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return a, nil
 }
 
@@ -111,6 +120,7 @@ func NewBus(config Config) (*eventbus.Bus, error) {
 		Concurrency:  config.Worker.Concurrency,
 		DrainTimeout: config.GracePeriod / 2,
 		Backoff:      config.Backoff,
+		DailyWarning: config.Server.DailyEventsWarning,
 	}, types)
 	probe.Register(bus, probe.Config{AllowFaults: config.Worker.AllowFaults, OnStart: config.OnProbe})
 	if err := registerHandlers(bus); err != nil {
@@ -152,6 +162,14 @@ func (a *App) Handler() http.Handler { return a.server.Handler() }
 // Outbox is the folder that mail goes to; empty where a mail server is configured.
 func (a *App) Outbox() string { return a.outbox }
 
+// MetricsURL is where the metrics are; empty where they are served nowhere.
+func (a *App) MetricsURL() string {
+	if a.metrics == nil {
+		return ""
+	}
+	return "http://" + a.metrics.listener.Addr().String() + "/metrics"
+}
+
 // Issuer is the built-in issuer; nil where it is off.
 func (a *App) Issuer() *auth.LocalIssuer { return a.issuer }
 
@@ -163,6 +181,7 @@ func (a *App) Close() {
 	if a.cut {
 		return
 	}
+	a.metrics.close()
 	for _, db := range []*postgres.DB{a.api, a.worker} {
 		if db != nil {
 			db.Close()
@@ -180,6 +199,9 @@ func (a *App) run(ctx context.Context) error {
 		group.Go(func() error { return a.sender.Run(ctx) })
 	} else {
 		group.Go(func() error { a.bus.Announce(ctx, a.api); return nil })
+	}
+	if a.metrics != nil {
+		group.Go(func() error { return a.metrics.run(ctx) })
 	}
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("run: %w", err)

@@ -174,8 +174,16 @@ func requests(of things) map[string]request {
 		"/intime.event.v1.EventService/GetEvent": {
 			body: map[string]any{"id": of.event}, ids: map[string]string{"id": of.event},
 		},
-		"/intime.event.v1.EventService/ListEvents":     {ids: map[string]string{"id": of.event}},
-		"/intime.event.v1.EventService/ListEventTypes": {},
+		"/intime.event.v1.EventService/ListEvents":         {ids: map[string]string{"id": of.event}},
+		"/intime.event.v1.EventService/ListEventTypes":     {},
+		"/intime.event.v1.EventService/GetEventStatistics": {},
+		"/intime.event.v1.EventService/GetCausation": {
+			body: map[string]any{"id": of.event}, ids: map[string]string{"id": of.event},
+		},
+		"/intime.event.v1.EventService/ExplainDelivery": {
+			body: map[string]any{"event_id": of.event, "handler_name": "run_probe"}, ids: map[string]string{"event_id": of.event},
+		},
+		"/intime.event.v1.EventHandlerService/GetEventHandler": {body: map[string]any{"name": "run_probe"}},
 	}
 }
 

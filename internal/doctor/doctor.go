@@ -82,6 +82,7 @@ func checks() []check {
 		{"clocks", "Set the clocks of this machine and of the database server by NTP.", checkClocks},
 		{"queue", "End the transactions that are open for long: dead rows pile up behind them.", checkQueue},
 		{"bus", "Run `intime serve` or `intime work` on this database, and look at its log.", checkBus},
+		{"periodic jobs", "Look for the job's name in the workers' log; start them again if there is nothing.", checkPeriodic},
 	}
 }
 

@@ -33,6 +33,7 @@ func (w *deliveryWorker) workAlone(work context.Context, job *river.Job[delivery
 	err = w.attempt(work, job, r, a)
 	w.timed(work, r, a.EventID, time.Since(started))
 	if err == nil {
+		w.bus.counters.ended(r.name, outcomeSucceeded)
 		return nil
 	}
 	if errors.Is(err, errAbandoned) {

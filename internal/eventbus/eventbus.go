@@ -36,6 +36,8 @@ type Config struct {
 	HandlerTimeout time.Duration
 	// DrainTimeout is how long running handlers may go on when the process stops. Default: 10 s.
 	DrainTimeout time.Duration
+	// DailyWarning is from how many events a day on of one organisation its people are warned. Default: 0, never.
+	DailyWarning int
 }
 
 func (c Config) withDefaults() Config {
@@ -79,6 +81,7 @@ type Bus struct {
 	invalid  []error
 	wake     *wake
 	slots    *slots
+	counters *counters
 }
 
 // New returns a bus for the event types of the catalogue.
@@ -90,6 +93,7 @@ func New(config Config, types *Catalogue) *Bus {
 		handlers: map[string]*registration{},
 		wake:     newWake(),
 		slots:    newSlots(config.Concurrency),
+		counters: newCounters(),
 	}
 }
 

@@ -17,6 +17,9 @@ const (
 	giveUpPayloadInvalid = "payload_invalid" // the payload is not what the type's message says
 )
 
+// outcomeSucceeded is the outcome of an attempt that ended well.
+const outcomeSucceeded = "succeeded"
+
 // failure is how an attempt ended badly.
 type failure struct {
 	outcome string // as the column event_attempts.outcome has it

@@ -16,6 +16,9 @@ const (
 	maintenanceQueue = "maintenance"
 	// monthsAhead is how many months have their partitions before they begin.
 	monthsAhead = 3
+	// partitionInterval and sweepInterval are how often these jobs run.
+	partitionInterval = 6 * time.Hour
+	sweepInterval     = time.Minute
 	// sweepBatch is how many overdue deliveries one sweep takes at most.
 	sweepBatch = 1000
 )
@@ -94,7 +97,8 @@ func periodicJobs() []*river.PeriodicJob {
 			&river.PeriodicJobOpts{RunOnStart: true})
 	}
 	return []*river.PeriodicJob{
-		every(6*time.Hour, func() river.JobArgs { return partitionArgs{} }),
-		every(time.Minute, func() river.JobArgs { return sweepArgs{} }),
+		every(partitionInterval, func() river.JobArgs { return partitionArgs{} }),
+		every(rollUpInterval, func() river.JobArgs { return rollUpArgs{} }),
+		every(sweepInterval, func() river.JobArgs { return sweepArgs{} }),
 	}
 }

@@ -48,7 +48,10 @@ func (w *deliveryWorker) workQuickly(work context.Context, job *river.Job[delive
 		return succeedTaken(ctx, tx, w.bus.config, r.name, &job.ID, e)
 	})
 	switch {
-	case err == nil, errors.Is(err, errNotTaken):
+	case err == nil:
+		w.bus.counters.ended(r.name, outcomeSucceeded)
+		return nil
+	case errors.Is(err, errNotTaken):
 		return err
 	case work.Err() != nil:
 		// Nothing has happened.

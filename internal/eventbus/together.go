@@ -56,7 +56,7 @@ func (w *deliveryWorker) workTogether(work context.Context, job *river.Job[deliv
 	}
 	switch {
 	case err == nil:
-		n.logFailures(work)
+		n.count(work)
 		return nil
 	case work.Err() != nil:
 		// Nothing has happened.
@@ -152,11 +152,14 @@ func (n *neighbours) finish(ctx context.Context, tx *postgres.Tx) error {
 	return split(ctx, tx, n.job, left)
 }
 
-func (n *neighbours) logFailures(ctx context.Context) {
+// count tells log and metrics how it ended.
+func (n *neighbours) count(ctx context.Context) {
 	for _, e := range n.ended {
-		if e.cause != nil {
-			n.worker.logFailed(ctx, n.handler, e.attempt, e.failure, value(e.now.Status), e.cause)
+		if e.cause == nil {
+			n.worker.bus.counters.ended(n.handler.name, outcomeSucceeded)
+			continue
 		}
+		n.worker.logFailed(ctx, n.handler, e.attempt, e.failure, value(e.now.Status), e.cause)
 	}
 }
 

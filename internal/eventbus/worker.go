@@ -92,6 +92,7 @@ func (w *deliveryWorker) run(ctx context.Context, tx *postgres.Tx, r *registrati
 // timed notes how long a run took.
 func (w *deliveryWorker) timed(ctx context.Context, r *registration, eventID uuid.UUID, took time.Duration) {
 	r.pace.note(took)
+	w.bus.counters.ran(r.name, took)
 	if took > SlowHandler {
 		w.bus.config.Logger.WarnContext(ctx, "slow handler", slog.String("handler", r.name),
 			slog.String("event_id", eventID.String()), slog.Int64("duration_ms", took.Milliseconds()))
@@ -142,6 +143,7 @@ func (w *deliveryWorker) failed(
 }
 
 func (w *deliveryWorker) logFailed(ctx context.Context, r *registration, a attempt, f failure, status string, cause error) {
+	w.bus.counters.ended(r.name, f.outcome)
 	w.bus.config.Logger.WarnContext(ctx, "attempt failed", slog.String("handler", r.name),
 		slog.String("event_id", a.EventID.String()), slog.String("event_type", a.EventType), slog.Int("attempt", a.Attempt),
 		slog.String("outcome", f.outcome), slog.String("status", status), slog.Any("error", cause))

@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -42,6 +43,13 @@ type Server struct {
 	AllowedOrigins []string `env:"INTIME_ALLOWED_ORIGINS" help:"Other origins whose pages may call the API, for example http://localhost:3000." placeholder:"URL"`
 	Reflection     bool     `env:"INTIME_REFLECTION" help:"Let grpcurl and buf curl ask for the API's description. On in dev."`
 	Auth           Auth     `embed:"" prefix:"auth-" group:"Authentication"`
+
+	DailyEventsWarning int `env:"INTIME_DAILY_EVENTS_WARNING" default:"5000" help:"From how many events a day on an organisation's statistics warn; 0 for never."`
+}
+
+// Metrics says where a process tells how it fares.
+type Metrics struct {
+	Address string `name:"metrics-address" env:"INTIME_METRICS_ADDRESS" help:"Serve Prometheus metrics at /metrics on this address, for example 127.0.0.1:9090. Anybody who reaches it reads them: keep it private. Default: nowhere." placeholder:"ADDRESS"`
 }
 
 // Auth says whose tokens are accepted.
@@ -92,11 +100,25 @@ func (s Server) Validate() error {
 	if slices.Contains(s.AllowedOrigins, "*") {
 		return errors.New("INTIME_ALLOWED_ORIGINS contains *: name the origins, since their pages call with the session's cookie")
 	}
+	if s.DailyEventsWarning < 0 {
+		return errors.New("INTIME_DAILY_EVENTS_WARNING must be 0 or more")
+	}
 	if s.PublicURL != "" {
 		u, err := url.Parse(s.PublicURL)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return fmt.Errorf("INTIME_PUBLIC_URL must be an http or https address, not %q", s.PublicURL)
 		}
+	}
+	return nil
+}
+
+// Validate is called by kong when the flags are read.
+func (m Metrics) Validate() error {
+	if m.Address == "" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(m.Address); err != nil {
+		return fmt.Errorf("INTIME_METRICS_ADDRESS must be a host and a port, for example 127.0.0.1:9090, not %q", m.Address)
 	}
 	return nil
 }

@@ -76,6 +76,10 @@ func (w *world) arrange(t *testing.T, o demo.Organization, recruiter, client str
 		`INSERT INTO event_deliveries (event_id, handler_name, org_id, max_attempts) VALUES (@event, 'arranged', @org, 3)`,
 		`INSERT INTO event_attempts (event_id, handler_name, number, org_id, outcome, started_at)
 			VALUES (@event, 'arranged', 1, @org, 'failed', now())`,
+		`INSERT INTO event_rollups (org_id, grain, bucket, event_type, handler_name, total, succeeded, dead_lettered, skipped,
+			unfinished, failed_attempts, wait_us, run_us, handled_us)
+			VALUES (@org, 'hour', '2001-01-01', 'job.created', 'arranged', 1, 1, 0, 0, 0, 0, 0, 0, 0)`,
+		`INSERT INTO event_rollup_marks (org_id, bucket) VALUES (@org, '2001-01-01')`,
 		`INSERT INTO event_idempotency_keys (org_id, key, event_id, payload_hash) VALUES (@org, 'arranged', @event, '\x00')`,
 		`INSERT INTO outgoing_mails (org_id, dedup_key, recipient, subject, text_body, html_body)
 			VALUES (@org, 'arranged', 'someone@example.com', 'Hello', '', '')`,

@@ -47,6 +47,15 @@ func writes() map[string]attempts {
 		"events": {
 			insert: fmt.Sprintf(event, "system.probe"), insertOwn: fmt.Sprintf(event, "job.created"), update: "status = status",
 		},
+		"event_rollups": {
+			insert: `INSERT INTO event_rollups (org_id, grain, bucket, event_type, handler_name, total, succeeded, dead_lettered, skipped,
+					unfinished, failed_attempts, wait_us, run_us, handled_us)
+				VALUES (@org, 'hour', '2001-01-01', 'job.created', 'mine', 1, 1, 0, 0, 0, 0, 0, 0, 0)`,
+			update: "total = total",
+		},
+		"event_rollup_marks": {
+			insert: `INSERT INTO event_rollup_marks (org_id, bucket) VALUES (@org, now())`, update: "bucket = bucket",
+		},
 		"event_outbox": {
 			insert: `INSERT INTO event_outbox (org_id, event_id) VALUES (@org, gen_random_uuid())`,
 			update: "is_requeued = is_requeued",

@@ -22,6 +22,8 @@ event_attempts         S---        S---  ----      ----        ----    ----     
 event_deliveries       S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SIU-
 event_idempotency_keys SI--        SI--  SI--      SI--        SI--    SI--       SI--    SI--     SI--      SI--   SI--    SI--   ----
 event_outbox           ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   ----    ----   S-UD
+event_rollup_marks     ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   ----    ----   SI-D
+event_rollups          S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SIUD
 event_subscriptions    S-U-        S-U-  ----      ----        ----    ----       ----    ----     ----      ----   ----    S-U-   S-U-
 events                 SI--        SI--  -i--      -i--        ----    ----       ----    ----     ----      -i--   -i--    SI--   S-U-
 jobs                   SIU-        SIU-  SIU-      SIU-        ----    S---       ----    S---     S---      siu-   SIU-    SIU-   ----

@@ -53,6 +53,13 @@ var executable = map[string][]string{
 	"app.create_candidate_profile(uuid)":                                                       {"authenticated"},
 	"app.event_recipients(uuid,text)":                                                          {"authenticated"},
 	"app.update_pod_metrics(uuid)":                                                             {"authenticated"},
+	"app.count_events(uuid,timestamp with time zone,timestamp with time zone,text)":            {"authenticated", "intime_worker"},
+	"app.duration_bounds()":                                                                    {"authenticated", "intime_worker"},
+	"app.histogram(bigint[])":                                                                  {"authenticated", "intime_worker"},
+	"app.recount_events(uuid,timestamp with time zone,timestamp with time zone,text)":          {"intime_worker"},
+	"app.recount_marked(timestamp with time zone,integer)":                                     {"intime_worker"},
+	"app.roll_up_events(timestamp with time zone)":                                             {"intime_worker"},
+	"app.sum_minutes(uuid,timestamp with time zone)":                                           {"intime_worker"},
 }
 
 func TestSchema_Executable(t *testing.T) {

@@ -238,11 +238,238 @@ func (x *EventHandler) GetDisabledReason() string {
 	return ""
 }
 
+// EventHandlerStatistics is how a handler fared with the events of a stretch of time.
+type EventHandlerStatistics struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The deliveries, whether they have ended or not.
+	DeliveryCount int64 `protobuf:"varint,1,opt,name=delivery_count,json=deliveryCount,proto3" json:"delivery_count,omitempty"`
+	// The deliveries that succeeded.
+	SucceededCount int64 `protobuf:"varint,2,opt,name=succeeded_count,json=succeededCount,proto3" json:"succeeded_count,omitempty"`
+	// The deliveries that failed for good.
+	DeadLetterCount int64 `protobuf:"varint,3,opt,name=dead_letter_count,json=deadLetterCount,proto3" json:"dead_letter_count,omitempty"`
+	// The deliveries that were skipped.
+	SkippedCount int64 `protobuf:"varint,4,opt,name=skipped_count,json=skippedCount,proto3" json:"skipped_count,omitempty"`
+	// The deliveries that have not ended.
+	UnfinishedCount int64 `protobuf:"varint,5,opt,name=unfinished_count,json=unfinishedCount,proto3" json:"unfinished_count,omitempty"`
+	// The attempts that ended badly.
+	FailedAttemptCount int64 `protobuf:"varint,6,opt,name=failed_attempt_count,json=failedAttemptCount,proto3" json:"failed_attempt_count,omitempty"`
+	// The share of the attempts that succeeded, 0 to 1; absent where there were none.
+	SuccessRate *float64 `protobuf:"fixed64,7,opt,name=success_rate,json=successRate,proto3,oneof" json:"success_rate,omitempty"`
+	// How long attempts ran, good and bad.
+	Ran *DurationSummary `protobuf:"bytes,8,opt,name=ran,proto3" json:"ran,omitempty"`
+	// From the publication to the start of the attempt that succeeded, without replays.
+	Waited *DurationSummary `protobuf:"bytes,9,opt,name=waited,proto3" json:"waited,omitempty"`
+	// When an attempt last started; absent where none has.
+	LastRunAt *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_run_at,json=lastRunAt,proto3" json:"last_run_at,omitempty"`
+	// How many programs that run now have the handler.
+	WorkerCount   int32 `protobuf:"varint,11,opt,name=worker_count,json=workerCount,proto3" json:"worker_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventHandlerStatistics) Reset() {
+	*x = EventHandlerStatistics{}
+	mi := &file_intime_event_v1_event_handler_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventHandlerStatistics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventHandlerStatistics) ProtoMessage() {}
+
+func (x *EventHandlerStatistics) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_handler_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventHandlerStatistics.ProtoReflect.Descriptor instead.
+func (*EventHandlerStatistics) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_handler_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *EventHandlerStatistics) GetDeliveryCount() int64 {
+	if x != nil {
+		return x.DeliveryCount
+	}
+	return 0
+}
+
+func (x *EventHandlerStatistics) GetSucceededCount() int64 {
+	if x != nil {
+		return x.SucceededCount
+	}
+	return 0
+}
+
+func (x *EventHandlerStatistics) GetDeadLetterCount() int64 {
+	if x != nil {
+		return x.DeadLetterCount
+	}
+	return 0
+}
+
+func (x *EventHandlerStatistics) GetSkippedCount() int64 {
+	if x != nil {
+		return x.SkippedCount
+	}
+	return 0
+}
+
+func (x *EventHandlerStatistics) GetUnfinishedCount() int64 {
+	if x != nil {
+		return x.UnfinishedCount
+	}
+	return 0
+}
+
+func (x *EventHandlerStatistics) GetFailedAttemptCount() int64 {
+	if x != nil {
+		return x.FailedAttemptCount
+	}
+	return 0
+}
+
+func (x *EventHandlerStatistics) GetSuccessRate() float64 {
+	if x != nil && x.SuccessRate != nil {
+		return *x.SuccessRate
+	}
+	return 0
+}
+
+func (x *EventHandlerStatistics) GetRan() *DurationSummary {
+	if x != nil {
+		return x.Ran
+	}
+	return nil
+}
+
+func (x *EventHandlerStatistics) GetWaited() *DurationSummary {
+	if x != nil {
+		return x.Waited
+	}
+	return nil
+}
+
+func (x *EventHandlerStatistics) GetLastRunAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastRunAt
+	}
+	return nil
+}
+
+func (x *EventHandlerStatistics) GetWorkerCount() int32 {
+	if x != nil {
+		return x.WorkerCount
+	}
+	return 0
+}
+
+// ErrorGroup are errors that are the same but for ids, numbers and quoted texts.
+type ErrorGroup struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the group is known by: the same for the same error, always.
+	Fingerprint string `protobuf:"bytes,1,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// The error, with placeholders for what differs.
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// How many attempts ended with it.
+	Count int32 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// When the first of these was.
+	FirstSeenAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=first_seen_at,json=firstSeenAt,proto3" json:"first_seen_at,omitempty"`
+	// When the last one was.
+	LastSeenAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
+	// The ids of the newest events with it, at most 5.
+	SampleEventIds []string `protobuf:"bytes,6,rep,name=sample_event_ids,json=sampleEventIds,proto3" json:"sample_event_ids,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ErrorGroup) Reset() {
+	*x = ErrorGroup{}
+	mi := &file_intime_event_v1_event_handler_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErrorGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErrorGroup) ProtoMessage() {}
+
+func (x *ErrorGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_handler_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErrorGroup.ProtoReflect.Descriptor instead.
+func (*ErrorGroup) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_handler_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ErrorGroup) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *ErrorGroup) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *ErrorGroup) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *ErrorGroup) GetFirstSeenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstSeenAt
+	}
+	return nil
+}
+
+func (x *ErrorGroup) GetLastSeenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastSeenAt
+	}
+	return nil
+}
+
+func (x *ErrorGroup) GetSampleEventIds() []string {
+	if x != nil {
+		return x.SampleEventIds
+	}
+	return nil
+}
+
 var File_intime_event_v1_event_handler_proto protoreflect.FileDescriptor
 
 const file_intime_event_v1_event_handler_proto_rawDesc = "" +
 	"\n" +
-	"#intime/event/v1/event_handler.proto\x12\x0fintime.event.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbe\x04\n" +
+	"#intime/event/v1/event_handler.proto\x12\x0fintime.event.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&intime/event/v1/event_statistics.proto\"\xbe\x04\n" +
 	"\fEventHandler\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
@@ -259,7 +486,30 @@ const file_intime_event_v1_event_handler_proto_rawDesc = "" +
 	" \x01(\tR\n" +
 	"disabledBy\x12(\n" +
 	"\x10disabled_by_name\x18\v \x01(\tR\x0edisabledByName\x12'\n" +
-	"\x0fdisabled_reason\x18\f \x01(\tR\x0edisabledReason*\xa1\x02\n" +
+	"\x0fdisabled_reason\x18\f \x01(\tR\x0edisabledReason\"\x9c\x04\n" +
+	"\x16EventHandlerStatistics\x12%\n" +
+	"\x0edelivery_count\x18\x01 \x01(\x03R\rdeliveryCount\x12'\n" +
+	"\x0fsucceeded_count\x18\x02 \x01(\x03R\x0esucceededCount\x12*\n" +
+	"\x11dead_letter_count\x18\x03 \x01(\x03R\x0fdeadLetterCount\x12#\n" +
+	"\rskipped_count\x18\x04 \x01(\x03R\fskippedCount\x12)\n" +
+	"\x10unfinished_count\x18\x05 \x01(\x03R\x0funfinishedCount\x120\n" +
+	"\x14failed_attempt_count\x18\x06 \x01(\x03R\x12failedAttemptCount\x12&\n" +
+	"\fsuccess_rate\x18\a \x01(\x01H\x00R\vsuccessRate\x88\x01\x01\x122\n" +
+	"\x03ran\x18\b \x01(\v2 .intime.event.v1.DurationSummaryR\x03ran\x128\n" +
+	"\x06waited\x18\t \x01(\v2 .intime.event.v1.DurationSummaryR\x06waited\x12:\n" +
+	"\vlast_run_at\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tlastRunAt\x12!\n" +
+	"\fworker_count\x18\v \x01(\x05R\vworkerCountB\x0f\n" +
+	"\r_success_rate\"\x86\x02\n" +
+	"\n" +
+	"ErrorGroup\x12 \n" +
+	"\vfingerprint\x18\x01 \x01(\tR\vfingerprint\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x05R\x05count\x12>\n" +
+	"\rfirst_seen_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vfirstSeenAt\x12<\n" +
+	"\flast_seen_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastSeenAt\x12(\n" +
+	"\x10sample_event_ids\x18\x06 \x03(\tR\x0esampleEventIds*\xa1\x02\n" +
 	"\x11EventHandlerState\x12#\n" +
 	"\x1fEVENT_HANDLER_STATE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bEVENT_HANDLER_STATE_HEALTHY\x10\x01\x12+\n" +
@@ -283,22 +533,30 @@ func file_intime_event_v1_event_handler_proto_rawDescGZIP() []byte {
 }
 
 var file_intime_event_v1_event_handler_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_intime_event_v1_event_handler_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_intime_event_v1_event_handler_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_intime_event_v1_event_handler_proto_goTypes = []any{
-	(EventHandlerState)(0),        // 0: intime.event.v1.EventHandlerState
-	(*EventHandler)(nil),          // 1: intime.event.v1.EventHandler
-	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
+	(EventHandlerState)(0),         // 0: intime.event.v1.EventHandlerState
+	(*EventHandler)(nil),           // 1: intime.event.v1.EventHandler
+	(*EventHandlerStatistics)(nil), // 2: intime.event.v1.EventHandlerStatistics
+	(*ErrorGroup)(nil),             // 3: intime.event.v1.ErrorGroup
+	(*timestamppb.Timestamp)(nil),  // 4: google.protobuf.Timestamp
+	(*DurationSummary)(nil),        // 5: intime.event.v1.DurationSummary
 }
 var file_intime_event_v1_event_handler_proto_depIdxs = []int32{
 	0, // 0: intime.event.v1.EventHandler.state:type_name -> intime.event.v1.EventHandlerState
-	2, // 1: intime.event.v1.EventHandler.last_failure_at:type_name -> google.protobuf.Timestamp
-	2, // 2: intime.event.v1.EventHandler.last_success_at:type_name -> google.protobuf.Timestamp
-	2, // 3: intime.event.v1.EventHandler.disabled_at:type_name -> google.protobuf.Timestamp
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 1: intime.event.v1.EventHandler.last_failure_at:type_name -> google.protobuf.Timestamp
+	4, // 2: intime.event.v1.EventHandler.last_success_at:type_name -> google.protobuf.Timestamp
+	4, // 3: intime.event.v1.EventHandler.disabled_at:type_name -> google.protobuf.Timestamp
+	5, // 4: intime.event.v1.EventHandlerStatistics.ran:type_name -> intime.event.v1.DurationSummary
+	5, // 5: intime.event.v1.EventHandlerStatistics.waited:type_name -> intime.event.v1.DurationSummary
+	4, // 6: intime.event.v1.EventHandlerStatistics.last_run_at:type_name -> google.protobuf.Timestamp
+	4, // 7: intime.event.v1.ErrorGroup.first_seen_at:type_name -> google.protobuf.Timestamp
+	4, // 8: intime.event.v1.ErrorGroup.last_seen_at:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_intime_event_v1_event_handler_proto_init() }
@@ -306,13 +564,15 @@ func file_intime_event_v1_event_handler_proto_init() {
 	if File_intime_event_v1_event_handler_proto != nil {
 		return
 	}
+	file_intime_event_v1_event_statistics_proto_init()
+	file_intime_event_v1_event_handler_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intime_event_v1_event_handler_proto_rawDesc), len(file_intime_event_v1_event_handler_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   1,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

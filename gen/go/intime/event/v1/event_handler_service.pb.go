@@ -319,6 +319,116 @@ func (x *EnableEventHandlerResponse) GetCaughtUpCount() int32 {
 	return 0
 }
 
+// GetEventHandlerRequest is the request of GetEventHandler.
+type GetEventHandlerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name of the handler.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEventHandlerRequest) Reset() {
+	*x = GetEventHandlerRequest{}
+	mi := &file_intime_event_v1_event_handler_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEventHandlerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEventHandlerRequest) ProtoMessage() {}
+
+func (x *GetEventHandlerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_handler_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEventHandlerRequest.ProtoReflect.Descriptor instead.
+func (*GetEventHandlerRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_handler_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetEventHandlerRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// GetEventHandlerResponse is the response of GetEventHandler.
+type GetEventHandlerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The handler.
+	EventHandler *EventHandler `protobuf:"bytes,1,opt,name=event_handler,json=eventHandler,proto3" json:"event_handler,omitempty"`
+	// How it fared with the events of the last 24 hours.
+	Statistics *EventHandlerStatistics `protobuf:"bytes,2,opt,name=statistics,proto3" json:"statistics,omitempty"`
+	// Its errors of the last 7 days, the newest 1,000 of them, grouped; the group with the newest error first.
+	ErrorGroups   []*ErrorGroup `protobuf:"bytes,3,rep,name=error_groups,json=errorGroups,proto3" json:"error_groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEventHandlerResponse) Reset() {
+	*x = GetEventHandlerResponse{}
+	mi := &file_intime_event_v1_event_handler_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEventHandlerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEventHandlerResponse) ProtoMessage() {}
+
+func (x *GetEventHandlerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_handler_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEventHandlerResponse.ProtoReflect.Descriptor instead.
+func (*GetEventHandlerResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_handler_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetEventHandlerResponse) GetEventHandler() *EventHandler {
+	if x != nil {
+		return x.EventHandler
+	}
+	return nil
+}
+
+func (x *GetEventHandlerResponse) GetStatistics() *EventHandlerStatistics {
+	if x != nil {
+		return x.Statistics
+	}
+	return nil
+}
+
+func (x *GetEventHandlerResponse) GetErrorGroups() []*ErrorGroup {
+	if x != nil {
+		return x.ErrorGroups
+	}
+	return nil
+}
+
 var File_intime_event_v1_event_handler_service_proto protoreflect.FileDescriptor
 
 const file_intime_event_v1_event_handler_service_proto_rawDesc = "" +
@@ -341,9 +451,19 @@ const file_intime_event_v1_event_handler_service_proto_rawDesc = "" +
 	"runSkipped\"\x88\x01\n" +
 	"\x1aEnableEventHandlerResponse\x12B\n" +
 	"\revent_handler\x18\x01 \x01(\v2\x1d.intime.event.v1.EventHandlerR\feventHandler\x12&\n" +
-	"\x0fcaught_up_count\x18\x02 \x01(\x05R\rcaughtUpCount2\xae\x03\n" +
+	"\x0fcaught_up_count\x18\x02 \x01(\x05R\rcaughtUpCount\"}\n" +
+	"\x16GetEventHandlerRequest\x12c\n" +
+	"\x04name\x18\x01 \x01(\tBO\xbaHL\xba\x01I\n" +
+	"\fhandler.name\x12\x11Name the handler.\x1a&this.matches('^[a-z][a-z0-9_]{0,99}$')R\x04name\"\xe6\x01\n" +
+	"\x17GetEventHandlerResponse\x12B\n" +
+	"\revent_handler\x18\x01 \x01(\v2\x1d.intime.event.v1.EventHandlerR\feventHandler\x12G\n" +
+	"\n" +
+	"statistics\x18\x02 \x01(\v2'.intime.event.v1.EventHandlerStatisticsR\n" +
+	"statistics\x12>\n" +
+	"\ferror_groups\x18\x03 \x03(\v2\x1b.intime.event.v1.ErrorGroupR\verrorGroups2\xab\x04\n" +
 	"\x13EventHandlerService\x12\x81\x01\n" +
-	"\x11ListEventHandlers\x12).intime.event.v1.ListEventHandlersRequest\x1a*.intime.event.v1.ListEventHandlersResponse\"\x15\xaa\xbb\x18\x0e\x12\fhandler:read\x90\x02\x01\x12\x89\x01\n" +
+	"\x11ListEventHandlers\x12).intime.event.v1.ListEventHandlersRequest\x1a*.intime.event.v1.ListEventHandlersResponse\"\x15\xaa\xbb\x18\x0e\x12\fhandler:read\x90\x02\x01\x12{\n" +
+	"\x0fGetEventHandler\x12'.intime.event.v1.GetEventHandlerRequest\x1a(.intime.event.v1.GetEventHandlerResponse\"\x15\xaa\xbb\x18\x0e\x12\fhandler:read\x90\x02\x01\x12\x89\x01\n" +
 	"\x13DisableEventHandler\x12+.intime.event.v1.DisableEventHandlerRequest\x1a,.intime.event.v1.DisableEventHandlerResponse\"\x17\xaa\xbb\x18\x10\x12\x0ehandler:update\x90\x02\x02\x12\x86\x01\n" +
 	"\x12EnableEventHandler\x12*.intime.event.v1.EnableEventHandlerRequest\x1a+.intime.event.v1.EnableEventHandlerResponse\"\x17\xaa\xbb\x18\x10\x12\x0ehandler:update\x90\x02\x02B\xd0\x01\n" +
 	"\x13com.intime.event.v1B\x18EventHandlerServiceProtoP\x01ZAgithub.com/intime-solutions/intime/gen/go/intime/event/v1;eventv1\xa2\x02\x03IEX\xaa\x02\x0fIntime.Event.V1\xca\x02\x0fIntime\\Event\\V1\xe2\x02\x1bIntime\\Event\\V1\\GPBMetadata\xea\x02\x11Intime::Event::V1b\x06proto3"
@@ -360,7 +480,7 @@ func file_intime_event_v1_event_handler_service_proto_rawDescGZIP() []byte {
 	return file_intime_event_v1_event_handler_service_proto_rawDescData
 }
 
-var file_intime_event_v1_event_handler_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_intime_event_v1_event_handler_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_intime_event_v1_event_handler_service_proto_goTypes = []any{
 	(*ListEventHandlersRequest)(nil),    // 0: intime.event.v1.ListEventHandlersRequest
 	(*ListEventHandlersResponse)(nil),   // 1: intime.event.v1.ListEventHandlersResponse
@@ -368,23 +488,32 @@ var file_intime_event_v1_event_handler_service_proto_goTypes = []any{
 	(*DisableEventHandlerResponse)(nil), // 3: intime.event.v1.DisableEventHandlerResponse
 	(*EnableEventHandlerRequest)(nil),   // 4: intime.event.v1.EnableEventHandlerRequest
 	(*EnableEventHandlerResponse)(nil),  // 5: intime.event.v1.EnableEventHandlerResponse
-	(*EventHandler)(nil),                // 6: intime.event.v1.EventHandler
+	(*GetEventHandlerRequest)(nil),      // 6: intime.event.v1.GetEventHandlerRequest
+	(*GetEventHandlerResponse)(nil),     // 7: intime.event.v1.GetEventHandlerResponse
+	(*EventHandler)(nil),                // 8: intime.event.v1.EventHandler
+	(*EventHandlerStatistics)(nil),      // 9: intime.event.v1.EventHandlerStatistics
+	(*ErrorGroup)(nil),                  // 10: intime.event.v1.ErrorGroup
 }
 var file_intime_event_v1_event_handler_service_proto_depIdxs = []int32{
-	6, // 0: intime.event.v1.ListEventHandlersResponse.event_handlers:type_name -> intime.event.v1.EventHandler
-	6, // 1: intime.event.v1.DisableEventHandlerResponse.event_handler:type_name -> intime.event.v1.EventHandler
-	6, // 2: intime.event.v1.EnableEventHandlerResponse.event_handler:type_name -> intime.event.v1.EventHandler
-	0, // 3: intime.event.v1.EventHandlerService.ListEventHandlers:input_type -> intime.event.v1.ListEventHandlersRequest
-	2, // 4: intime.event.v1.EventHandlerService.DisableEventHandler:input_type -> intime.event.v1.DisableEventHandlerRequest
-	4, // 5: intime.event.v1.EventHandlerService.EnableEventHandler:input_type -> intime.event.v1.EnableEventHandlerRequest
-	1, // 6: intime.event.v1.EventHandlerService.ListEventHandlers:output_type -> intime.event.v1.ListEventHandlersResponse
-	3, // 7: intime.event.v1.EventHandlerService.DisableEventHandler:output_type -> intime.event.v1.DisableEventHandlerResponse
-	5, // 8: intime.event.v1.EventHandlerService.EnableEventHandler:output_type -> intime.event.v1.EnableEventHandlerResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	8,  // 0: intime.event.v1.ListEventHandlersResponse.event_handlers:type_name -> intime.event.v1.EventHandler
+	8,  // 1: intime.event.v1.DisableEventHandlerResponse.event_handler:type_name -> intime.event.v1.EventHandler
+	8,  // 2: intime.event.v1.EnableEventHandlerResponse.event_handler:type_name -> intime.event.v1.EventHandler
+	8,  // 3: intime.event.v1.GetEventHandlerResponse.event_handler:type_name -> intime.event.v1.EventHandler
+	9,  // 4: intime.event.v1.GetEventHandlerResponse.statistics:type_name -> intime.event.v1.EventHandlerStatistics
+	10, // 5: intime.event.v1.GetEventHandlerResponse.error_groups:type_name -> intime.event.v1.ErrorGroup
+	0,  // 6: intime.event.v1.EventHandlerService.ListEventHandlers:input_type -> intime.event.v1.ListEventHandlersRequest
+	6,  // 7: intime.event.v1.EventHandlerService.GetEventHandler:input_type -> intime.event.v1.GetEventHandlerRequest
+	2,  // 8: intime.event.v1.EventHandlerService.DisableEventHandler:input_type -> intime.event.v1.DisableEventHandlerRequest
+	4,  // 9: intime.event.v1.EventHandlerService.EnableEventHandler:input_type -> intime.event.v1.EnableEventHandlerRequest
+	1,  // 10: intime.event.v1.EventHandlerService.ListEventHandlers:output_type -> intime.event.v1.ListEventHandlersResponse
+	7,  // 11: intime.event.v1.EventHandlerService.GetEventHandler:output_type -> intime.event.v1.GetEventHandlerResponse
+	3,  // 12: intime.event.v1.EventHandlerService.DisableEventHandler:output_type -> intime.event.v1.DisableEventHandlerResponse
+	5,  // 13: intime.event.v1.EventHandlerService.EnableEventHandler:output_type -> intime.event.v1.EnableEventHandlerResponse
+	10, // [10:14] is the sub-list for method output_type
+	6,  // [6:10] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_intime_event_v1_event_handler_service_proto_init() }
@@ -399,7 +528,7 @@ func file_intime_event_v1_event_handler_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intime_event_v1_event_handler_service_proto_rawDesc), len(file_intime_event_v1_event_handler_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -761,11 +761,433 @@ func (x *EventTypeInfo) GetHandlerNames() []string {
 	return nil
 }
 
+// GetEventStatisticsRequest is the request of GetEventStatistics. What is counted are the events published from `from` on
+// and before `until`, in whole minutes.
+type GetEventStatisticsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the range begins; absent for 24 hours before its end.
+	From *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Where the range ends; absent for now.
+	Until *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	// How wide a point is. A series has at most 1,500 points.
+	Bucket StatisticsBucket `protobuf:"varint,3,opt,name=bucket,proto3,enum=intime.event.v1.StatisticsBucket" json:"bucket,omitempty"`
+	// What there is a series for.
+	GroupBy StatisticsGrouping `protobuf:"varint,4,opt,name=group_by,json=groupBy,proto3,enum=intime.event.v1.StatisticsGrouping" json:"group_by,omitempty"`
+	// Only events of these types.
+	Types []string `protobuf:"bytes,5,rep,name=types,proto3" json:"types,omitempty"`
+	// Only deliveries to this handler.
+	HandlerName   string `protobuf:"bytes,6,opt,name=handler_name,json=handlerName,proto3" json:"handler_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEventStatisticsRequest) Reset() {
+	*x = GetEventStatisticsRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEventStatisticsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEventStatisticsRequest) ProtoMessage() {}
+
+func (x *GetEventStatisticsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEventStatisticsRequest.ProtoReflect.Descriptor instead.
+func (*GetEventStatisticsRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetEventStatisticsRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *GetEventStatisticsRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *GetEventStatisticsRequest) GetBucket() StatisticsBucket {
+	if x != nil {
+		return x.Bucket
+	}
+	return StatisticsBucket_STATISTICS_BUCKET_UNSPECIFIED
+}
+
+func (x *GetEventStatisticsRequest) GetGroupBy() StatisticsGrouping {
+	if x != nil {
+		return x.GroupBy
+	}
+	return StatisticsGrouping_STATISTICS_GROUPING_UNSPECIFIED
+}
+
+func (x *GetEventStatisticsRequest) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *GetEventStatisticsRequest) GetHandlerName() string {
+	if x != nil {
+		return x.HandlerName
+	}
+	return ""
+}
+
+// GetEventStatisticsResponse is the response of GetEventStatistics.
+type GetEventStatisticsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the range begins: a whole minute, hour or day.
+	From *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Where the range ends.
+	Until *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	// How wide a point is.
+	Bucket StatisticsBucket `protobuf:"varint,3,opt,name=bucket,proto3,enum=intime.event.v1.StatisticsBucket" json:"bucket,omitempty"`
+	// The series, by name.
+	Series []*StatisticsSeries `protobuf:"bytes,4,rep,name=series,proto3" json:"series,omitempty"`
+	// The same range by event type, without points, by name.
+	ByType []*StatisticsSeries `protobuf:"bytes,5,rep,name=by_type,json=byType,proto3" json:"by_type,omitempty"`
+	// The same range by handler, without points, by name.
+	ByHandler []*StatisticsSeries `protobuf:"bytes,6,rep,name=by_handler,json=byHandler,proto3" json:"by_handler,omitempty"`
+	// Where the organisation's events stand now, whatever the range.
+	Now *EventsNow `protobuf:"bytes,7,opt,name=now,proto3" json:"now,omitempty"`
+	// Until when the periodic job has counted. What came later was counted for this answer, up to 15 minutes of it; when the
+	// job is further behind than that, the time between is missing.
+	CountedUntil  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=counted_until,json=countedUntil,proto3" json:"counted_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEventStatisticsResponse) Reset() {
+	*x = GetEventStatisticsResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEventStatisticsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEventStatisticsResponse) ProtoMessage() {}
+
+func (x *GetEventStatisticsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEventStatisticsResponse.ProtoReflect.Descriptor instead.
+func (*GetEventStatisticsResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *GetEventStatisticsResponse) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *GetEventStatisticsResponse) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *GetEventStatisticsResponse) GetBucket() StatisticsBucket {
+	if x != nil {
+		return x.Bucket
+	}
+	return StatisticsBucket_STATISTICS_BUCKET_UNSPECIFIED
+}
+
+func (x *GetEventStatisticsResponse) GetSeries() []*StatisticsSeries {
+	if x != nil {
+		return x.Series
+	}
+	return nil
+}
+
+func (x *GetEventStatisticsResponse) GetByType() []*StatisticsSeries {
+	if x != nil {
+		return x.ByType
+	}
+	return nil
+}
+
+func (x *GetEventStatisticsResponse) GetByHandler() []*StatisticsSeries {
+	if x != nil {
+		return x.ByHandler
+	}
+	return nil
+}
+
+func (x *GetEventStatisticsResponse) GetNow() *EventsNow {
+	if x != nil {
+		return x.Now
+	}
+	return nil
+}
+
+func (x *GetEventStatisticsResponse) GetCountedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CountedUntil
+	}
+	return nil
+}
+
+// GetCausationRequest is the request of GetCausation.
+type GetCausationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The correlation id, or the id of any event that shares it.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCausationRequest) Reset() {
+	*x = GetCausationRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCausationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCausationRequest) ProtoMessage() {}
+
+func (x *GetCausationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCausationRequest.ProtoReflect.Descriptor instead.
+func (*GetCausationRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GetCausationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetCausationResponse is the response of GetCausation.
+type GetCausationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id that all of these events share: that of the first.
+	CorrelationId string `protobuf:"bytes,1,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// The events, the first one first, then by depth and time; at most 1,000.
+	Nodes []*CausationNode `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// What led to what, in the order of the effects.
+	Edges []*CausationEdge `protobuf:"bytes,3,rep,name=edges,proto3" json:"edges,omitempty"`
+	// Whether there are more events than these.
+	Truncated     bool `protobuf:"varint,4,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCausationResponse) Reset() {
+	*x = GetCausationResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCausationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCausationResponse) ProtoMessage() {}
+
+func (x *GetCausationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCausationResponse.ProtoReflect.Descriptor instead.
+func (*GetCausationResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetCausationResponse) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *GetCausationResponse) GetNodes() []*CausationNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *GetCausationResponse) GetEdges() []*CausationEdge {
+	if x != nil {
+		return x.Edges
+	}
+	return nil
+}
+
+func (x *GetCausationResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+// ExplainDeliveryRequest is the request of ExplainDelivery.
+type ExplainDeliveryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the event.
+	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The name of the handler.
+	HandlerName   string `protobuf:"bytes,2,opt,name=handler_name,json=handlerName,proto3" json:"handler_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainDeliveryRequest) Reset() {
+	*x = ExplainDeliveryRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainDeliveryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainDeliveryRequest) ProtoMessage() {}
+
+func (x *ExplainDeliveryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainDeliveryRequest.ProtoReflect.Descriptor instead.
+func (*ExplainDeliveryRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ExplainDeliveryRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *ExplainDeliveryRequest) GetHandlerName() string {
+	if x != nil {
+		return x.HandlerName
+	}
+	return ""
+}
+
+// ExplainDeliveryResponse is the response of ExplainDelivery.
+type ExplainDeliveryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What happened, in its order; the last step is where things stand.
+	Steps         []*ExplanationStep `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainDeliveryResponse) Reset() {
+	*x = ExplainDeliveryResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainDeliveryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainDeliveryResponse) ProtoMessage() {}
+
+func (x *ExplainDeliveryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainDeliveryResponse.ProtoReflect.Descriptor instead.
+func (*ExplainDeliveryResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ExplainDeliveryResponse) GetSteps() []*ExplanationStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
 var File_intime_event_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"\n" +
-	"#intime/event/v1/event_service.proto\x12\x0fintime.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cintime/auth/v1/options.proto\x1a\x1bintime/event/v1/event.proto\"\xa1\x02\n" +
+	"#intime/event/v1/event_service.proto\x12\x0fintime.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cintime/auth/v1/options.proto\x1a\x1bintime/event/v1/event.proto\x1a%intime/event/v1/event_causation.proto\x1a&intime/event/v1/event_statistics.proto\"\xa1\x02\n" +
 	"\x13PublishEventRequest\x12\x9b\x01\n" +
 	"\x04type\x18\x01 \x01(\tB\x86\x01\xbaH\x82\x01\xba\x01\x7f\n" +
 	"\n" +
@@ -817,7 +1239,41 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
 	"\x0eschema_version\x18\x02 \x01(\x05R\rschemaVersion\x12!\n" +
 	"\fmessage_name\x18\x03 \x01(\tR\vmessageName\x12#\n" +
-	"\rhandler_names\x18\x04 \x03(\tR\fhandlerNames2\xb1\x05\n" +
+	"\rhandler_names\x18\x04 \x03(\tR\fhandlerNames\"\xd9\x03\n" +
+	"\x19GetEventStatisticsRequest\x12.\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12C\n" +
+	"\x06bucket\x18\x03 \x01(\x0e2!.intime.event.v1.StatisticsBucketB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06bucket\x12H\n" +
+	"\bgroup_by\x18\x04 \x01(\x0e2#.intime.event.v1.StatisticsGroupingB\b\xbaH\x05\x82\x01\x02\x10\x01R\agroupBy\x12&\n" +
+	"\x05types\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x01\x18dR\x05types\x12*\n" +
+	"\fhandler_name\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18dR\vhandlerName:w\xbaHt\x1ar\n" +
+	"\x10until.after_from\x12\x1fThe range ends after it begins.\x1a=!has(this.from) || !has(this.until) || this.from < this.until\"\xe1\x03\n" +
+	"\x1aGetEventStatisticsResponse\x12.\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x129\n" +
+	"\x06bucket\x18\x03 \x01(\x0e2!.intime.event.v1.StatisticsBucketR\x06bucket\x129\n" +
+	"\x06series\x18\x04 \x03(\v2!.intime.event.v1.StatisticsSeriesR\x06series\x12:\n" +
+	"\aby_type\x18\x05 \x03(\v2!.intime.event.v1.StatisticsSeriesR\x06byType\x12@\n" +
+	"\n" +
+	"by_handler\x18\x06 \x03(\v2!.intime.event.v1.StatisticsSeriesR\tbyHandler\x12,\n" +
+	"\x03now\x18\a \x01(\v2\x1a.intime.event.v1.EventsNowR\x03now\x12?\n" +
+	"\rcounted_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\fcountedUntil\"\x9f\x01\n" +
+	"\x13GetCausationRequest\x12\x87\x01\n" +
+	"\x02id\x18\x01 \x01(\tBw\xbaHt\xba\x01q\n" +
+	"\bevent.id\x12\x1fThis is not the id of an event.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\"\xc7\x01\n" +
+	"\x14GetCausationResponse\x12%\n" +
+	"\x0ecorrelation_id\x18\x01 \x01(\tR\rcorrelationId\x124\n" +
+	"\x05nodes\x18\x02 \x03(\v2\x1e.intime.event.v1.CausationNodeR\x05nodes\x124\n" +
+	"\x05edges\x18\x03 \x03(\v2\x1e.intime.event.v1.CausationEdgeR\x05edges\x12\x1c\n" +
+	"\ttruncated\x18\x04 \x01(\bR\ttruncated\"\xa1\x02\n" +
+	"\x16ExplainDeliveryRequest\x12\x92\x01\n" +
+	"\bevent_id\x18\x01 \x01(\tBw\xbaHt\xba\x01q\n" +
+	"\bevent.id\x12\x1fThis is not the id of an event.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\aeventId\x12r\n" +
+	"\fhandler_name\x18\x02 \x01(\tBO\xbaHL\xba\x01I\n" +
+	"\fhandler.name\x12\x11Name the handler.\x1a&this.matches('^[a-z][a-z0-9_]{0,99}$')R\vhandlerName\"Q\n" +
+	"\x17ExplainDeliveryResponse\x126\n" +
+	"\x05steps\x18\x01 \x03(\v2 .intime.event.v1.ExplanationStepR\x05steps2\xa3\b\n" +
 	"\fEventService\x12o\n" +
 	"\fPublishEvent\x12$.intime.event.v1.PublishEventRequest\x1a%.intime.event.v1.PublishEventResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:create\x12r\n" +
 	"\rPublishEvents\x12%.intime.event.v1.PublishEventsRequest\x1a&.intime.event.v1.PublishEventsResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:create\x12r\n" +
@@ -828,6 +1284,12 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"ListEvents\x12\".intime.event.v1.ListEventsRequest\x1a#.intime.event.v1.ListEventsResponse\"\x13\xaa\xbb\x18\f\x12\n" +
 	"event:read\x90\x02\x01\x12v\n" +
 	"\x0eListEventTypes\x12&.intime.event.v1.ListEventTypesRequest\x1a'.intime.event.v1.ListEventTypesResponse\"\x13\xaa\xbb\x18\f\x12\n" +
+	"event:read\x90\x02\x01\x12\x82\x01\n" +
+	"\x12GetEventStatistics\x12*.intime.event.v1.GetEventStatisticsRequest\x1a+.intime.event.v1.GetEventStatisticsResponse\"\x13\xaa\xbb\x18\f\x12\n" +
+	"event:read\x90\x02\x01\x12p\n" +
+	"\fGetCausation\x12$.intime.event.v1.GetCausationRequest\x1a%.intime.event.v1.GetCausationResponse\"\x13\xaa\xbb\x18\f\x12\n" +
+	"event:read\x90\x02\x01\x12y\n" +
+	"\x0fExplainDelivery\x12'.intime.event.v1.ExplainDeliveryRequest\x1a(.intime.event.v1.ExplainDeliveryResponse\"\x13\xaa\xbb\x18\f\x12\n" +
 	"event:read\x90\x02\x01B\xc9\x01\n" +
 	"\x13com.intime.event.v1B\x11EventServiceProtoP\x01ZAgithub.com/intime-solutions/intime/gen/go/intime/event/v1;eventv1\xa2\x02\x03IEX\xaa\x02\x0fIntime.Event.V1\xca\x02\x0fIntime\\Event\\V1\xe2\x02\x1bIntime\\Event\\V1\\GPBMetadata\xea\x02\x11Intime::Event::V1b\x06proto3"
 
@@ -843,53 +1305,87 @@ func file_intime_event_v1_event_service_proto_rawDescGZIP() []byte {
 	return file_intime_event_v1_event_service_proto_rawDescData
 }
 
-var file_intime_event_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_intime_event_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_intime_event_v1_event_service_proto_goTypes = []any{
-	(*PublishEventRequest)(nil),    // 0: intime.event.v1.PublishEventRequest
-	(*PublishEventResponse)(nil),   // 1: intime.event.v1.PublishEventResponse
-	(*PublishEventsRequest)(nil),   // 2: intime.event.v1.PublishEventsRequest
-	(*PublishEventsResponse)(nil),  // 3: intime.event.v1.PublishEventsResponse
-	(*ReplayEventsRequest)(nil),    // 4: intime.event.v1.ReplayEventsRequest
-	(*ReplayEventsResponse)(nil),   // 5: intime.event.v1.ReplayEventsResponse
-	(*GetEventRequest)(nil),        // 6: intime.event.v1.GetEventRequest
-	(*GetEventResponse)(nil),       // 7: intime.event.v1.GetEventResponse
-	(*ListEventsRequest)(nil),      // 8: intime.event.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),     // 9: intime.event.v1.ListEventsResponse
-	(*ListEventTypesRequest)(nil),  // 10: intime.event.v1.ListEventTypesRequest
-	(*ListEventTypesResponse)(nil), // 11: intime.event.v1.ListEventTypesResponse
-	(*EventTypeInfo)(nil),          // 12: intime.event.v1.EventTypeInfo
-	(*structpb.Struct)(nil),        // 13: google.protobuf.Struct
-	(*Event)(nil),                  // 14: intime.event.v1.Event
-	(EventStatus)(0),               // 15: intime.event.v1.EventStatus
-	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
+	(*PublishEventRequest)(nil),        // 0: intime.event.v1.PublishEventRequest
+	(*PublishEventResponse)(nil),       // 1: intime.event.v1.PublishEventResponse
+	(*PublishEventsRequest)(nil),       // 2: intime.event.v1.PublishEventsRequest
+	(*PublishEventsResponse)(nil),      // 3: intime.event.v1.PublishEventsResponse
+	(*ReplayEventsRequest)(nil),        // 4: intime.event.v1.ReplayEventsRequest
+	(*ReplayEventsResponse)(nil),       // 5: intime.event.v1.ReplayEventsResponse
+	(*GetEventRequest)(nil),            // 6: intime.event.v1.GetEventRequest
+	(*GetEventResponse)(nil),           // 7: intime.event.v1.GetEventResponse
+	(*ListEventsRequest)(nil),          // 8: intime.event.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),         // 9: intime.event.v1.ListEventsResponse
+	(*ListEventTypesRequest)(nil),      // 10: intime.event.v1.ListEventTypesRequest
+	(*ListEventTypesResponse)(nil),     // 11: intime.event.v1.ListEventTypesResponse
+	(*EventTypeInfo)(nil),              // 12: intime.event.v1.EventTypeInfo
+	(*GetEventStatisticsRequest)(nil),  // 13: intime.event.v1.GetEventStatisticsRequest
+	(*GetEventStatisticsResponse)(nil), // 14: intime.event.v1.GetEventStatisticsResponse
+	(*GetCausationRequest)(nil),        // 15: intime.event.v1.GetCausationRequest
+	(*GetCausationResponse)(nil),       // 16: intime.event.v1.GetCausationResponse
+	(*ExplainDeliveryRequest)(nil),     // 17: intime.event.v1.ExplainDeliveryRequest
+	(*ExplainDeliveryResponse)(nil),    // 18: intime.event.v1.ExplainDeliveryResponse
+	(*structpb.Struct)(nil),            // 19: google.protobuf.Struct
+	(*Event)(nil),                      // 20: intime.event.v1.Event
+	(EventStatus)(0),                   // 21: intime.event.v1.EventStatus
+	(*timestamppb.Timestamp)(nil),      // 22: google.protobuf.Timestamp
+	(StatisticsBucket)(0),              // 23: intime.event.v1.StatisticsBucket
+	(StatisticsGrouping)(0),            // 24: intime.event.v1.StatisticsGrouping
+	(*StatisticsSeries)(nil),           // 25: intime.event.v1.StatisticsSeries
+	(*EventsNow)(nil),                  // 26: intime.event.v1.EventsNow
+	(*CausationNode)(nil),              // 27: intime.event.v1.CausationNode
+	(*CausationEdge)(nil),              // 28: intime.event.v1.CausationEdge
+	(*ExplanationStep)(nil),            // 29: intime.event.v1.ExplanationStep
 }
 var file_intime_event_v1_event_service_proto_depIdxs = []int32{
-	13, // 0: intime.event.v1.PublishEventRequest.payload:type_name -> google.protobuf.Struct
+	19, // 0: intime.event.v1.PublishEventRequest.payload:type_name -> google.protobuf.Struct
 	0,  // 1: intime.event.v1.PublishEventsRequest.events:type_name -> intime.event.v1.PublishEventRequest
 	1,  // 2: intime.event.v1.PublishEventsResponse.events:type_name -> intime.event.v1.PublishEventResponse
-	14, // 3: intime.event.v1.GetEventResponse.event:type_name -> intime.event.v1.Event
-	15, // 4: intime.event.v1.ListEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
-	16, // 5: intime.event.v1.ListEventsRequest.published_after:type_name -> google.protobuf.Timestamp
-	16, // 6: intime.event.v1.ListEventsRequest.published_before:type_name -> google.protobuf.Timestamp
-	14, // 7: intime.event.v1.ListEventsResponse.events:type_name -> intime.event.v1.Event
+	20, // 3: intime.event.v1.GetEventResponse.event:type_name -> intime.event.v1.Event
+	21, // 4: intime.event.v1.ListEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
+	22, // 5: intime.event.v1.ListEventsRequest.published_after:type_name -> google.protobuf.Timestamp
+	22, // 6: intime.event.v1.ListEventsRequest.published_before:type_name -> google.protobuf.Timestamp
+	20, // 7: intime.event.v1.ListEventsResponse.events:type_name -> intime.event.v1.Event
 	12, // 8: intime.event.v1.ListEventTypesResponse.event_types:type_name -> intime.event.v1.EventTypeInfo
-	0,  // 9: intime.event.v1.EventService.PublishEvent:input_type -> intime.event.v1.PublishEventRequest
-	2,  // 10: intime.event.v1.EventService.PublishEvents:input_type -> intime.event.v1.PublishEventsRequest
-	4,  // 11: intime.event.v1.EventService.ReplayEvents:input_type -> intime.event.v1.ReplayEventsRequest
-	6,  // 12: intime.event.v1.EventService.GetEvent:input_type -> intime.event.v1.GetEventRequest
-	8,  // 13: intime.event.v1.EventService.ListEvents:input_type -> intime.event.v1.ListEventsRequest
-	10, // 14: intime.event.v1.EventService.ListEventTypes:input_type -> intime.event.v1.ListEventTypesRequest
-	1,  // 15: intime.event.v1.EventService.PublishEvent:output_type -> intime.event.v1.PublishEventResponse
-	3,  // 16: intime.event.v1.EventService.PublishEvents:output_type -> intime.event.v1.PublishEventsResponse
-	5,  // 17: intime.event.v1.EventService.ReplayEvents:output_type -> intime.event.v1.ReplayEventsResponse
-	7,  // 18: intime.event.v1.EventService.GetEvent:output_type -> intime.event.v1.GetEventResponse
-	9,  // 19: intime.event.v1.EventService.ListEvents:output_type -> intime.event.v1.ListEventsResponse
-	11, // 20: intime.event.v1.EventService.ListEventTypes:output_type -> intime.event.v1.ListEventTypesResponse
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	22, // 9: intime.event.v1.GetEventStatisticsRequest.from:type_name -> google.protobuf.Timestamp
+	22, // 10: intime.event.v1.GetEventStatisticsRequest.until:type_name -> google.protobuf.Timestamp
+	23, // 11: intime.event.v1.GetEventStatisticsRequest.bucket:type_name -> intime.event.v1.StatisticsBucket
+	24, // 12: intime.event.v1.GetEventStatisticsRequest.group_by:type_name -> intime.event.v1.StatisticsGrouping
+	22, // 13: intime.event.v1.GetEventStatisticsResponse.from:type_name -> google.protobuf.Timestamp
+	22, // 14: intime.event.v1.GetEventStatisticsResponse.until:type_name -> google.protobuf.Timestamp
+	23, // 15: intime.event.v1.GetEventStatisticsResponse.bucket:type_name -> intime.event.v1.StatisticsBucket
+	25, // 16: intime.event.v1.GetEventStatisticsResponse.series:type_name -> intime.event.v1.StatisticsSeries
+	25, // 17: intime.event.v1.GetEventStatisticsResponse.by_type:type_name -> intime.event.v1.StatisticsSeries
+	25, // 18: intime.event.v1.GetEventStatisticsResponse.by_handler:type_name -> intime.event.v1.StatisticsSeries
+	26, // 19: intime.event.v1.GetEventStatisticsResponse.now:type_name -> intime.event.v1.EventsNow
+	22, // 20: intime.event.v1.GetEventStatisticsResponse.counted_until:type_name -> google.protobuf.Timestamp
+	27, // 21: intime.event.v1.GetCausationResponse.nodes:type_name -> intime.event.v1.CausationNode
+	28, // 22: intime.event.v1.GetCausationResponse.edges:type_name -> intime.event.v1.CausationEdge
+	29, // 23: intime.event.v1.ExplainDeliveryResponse.steps:type_name -> intime.event.v1.ExplanationStep
+	0,  // 24: intime.event.v1.EventService.PublishEvent:input_type -> intime.event.v1.PublishEventRequest
+	2,  // 25: intime.event.v1.EventService.PublishEvents:input_type -> intime.event.v1.PublishEventsRequest
+	4,  // 26: intime.event.v1.EventService.ReplayEvents:input_type -> intime.event.v1.ReplayEventsRequest
+	6,  // 27: intime.event.v1.EventService.GetEvent:input_type -> intime.event.v1.GetEventRequest
+	8,  // 28: intime.event.v1.EventService.ListEvents:input_type -> intime.event.v1.ListEventsRequest
+	10, // 29: intime.event.v1.EventService.ListEventTypes:input_type -> intime.event.v1.ListEventTypesRequest
+	13, // 30: intime.event.v1.EventService.GetEventStatistics:input_type -> intime.event.v1.GetEventStatisticsRequest
+	15, // 31: intime.event.v1.EventService.GetCausation:input_type -> intime.event.v1.GetCausationRequest
+	17, // 32: intime.event.v1.EventService.ExplainDelivery:input_type -> intime.event.v1.ExplainDeliveryRequest
+	1,  // 33: intime.event.v1.EventService.PublishEvent:output_type -> intime.event.v1.PublishEventResponse
+	3,  // 34: intime.event.v1.EventService.PublishEvents:output_type -> intime.event.v1.PublishEventsResponse
+	5,  // 35: intime.event.v1.EventService.ReplayEvents:output_type -> intime.event.v1.ReplayEventsResponse
+	7,  // 36: intime.event.v1.EventService.GetEvent:output_type -> intime.event.v1.GetEventResponse
+	9,  // 37: intime.event.v1.EventService.ListEvents:output_type -> intime.event.v1.ListEventsResponse
+	11, // 38: intime.event.v1.EventService.ListEventTypes:output_type -> intime.event.v1.ListEventTypesResponse
+	14, // 39: intime.event.v1.EventService.GetEventStatistics:output_type -> intime.event.v1.GetEventStatisticsResponse
+	16, // 40: intime.event.v1.EventService.GetCausation:output_type -> intime.event.v1.GetCausationResponse
+	18, // 41: intime.event.v1.EventService.ExplainDelivery:output_type -> intime.event.v1.ExplainDeliveryResponse
+	33, // [33:42] is the sub-list for method output_type
+	24, // [24:33] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_intime_event_v1_event_service_proto_init() }
@@ -898,13 +1394,15 @@ func file_intime_event_v1_event_service_proto_init() {
 		return
 	}
 	file_intime_event_v1_event_proto_init()
+	file_intime_event_v1_event_causation_proto_init()
+	file_intime_event_v1_event_statistics_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intime_event_v1_event_service_proto_rawDesc), len(file_intime_event_v1_event_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -8,13 +8,15 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { DurationSummary } from "./event_statistics_pb.js";
+import { file_intime_event_v1_event_statistics } from "./event_statistics_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file intime/event/v1/event_handler.proto.
  */
 export const file_intime_event_v1_event_handler: GenFile = /*@__PURE__*/
-  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfaGFuZGxlci5wcm90bxIPaW50aW1lLmV2ZW50LnYxIpkDCgxFdmVudEhhbmRsZXISDAoEbmFtZRgBIAEoCRISCgpldmVudF90eXBlGAIgASgJEjEKBXN0YXRlGAMgASgOMiIuaW50aW1lLmV2ZW50LnYxLkV2ZW50SGFuZGxlclN0YXRlEhUKDWZhaWx1cmVfY291bnQYBCABKAMSHAoUY29uc2VjdXRpdmVfZmFpbHVyZXMYBSABKAUSMwoPbGFzdF9mYWlsdXJlX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIcChRsYXN0X2ZhaWx1cmVfbWVzc2FnZRgHIAEoCRIzCg9sYXN0X3N1Y2Nlc3NfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2Rpc2FibGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkaXNhYmxlZF9ieRgKIAEoCRIYChBkaXNhYmxlZF9ieV9uYW1lGAsgASgJEhcKD2Rpc2FibGVkX3JlYXNvbhgMIAEoCSqhAgoRRXZlbnRIYW5kbGVyU3RhdGUSIwofRVZFTlRfSEFORExFUl9TVEFURV9VTlNQRUNJRklFRBAAEh8KG0VWRU5UX0hBTkRMRVJfU1RBVEVfSEVBTFRIWRABEisKJ0VWRU5UX0hBTkRMRVJfU1RBVEVfSEVBTFRIWV9XSVRIX0VSUk9SUxACEh8KG0VWRU5UX0hBTkRMRVJfU1RBVEVfV0FSTklORxADEi4KKkVWRU5UX0hBTkRMRVJfU1RBVEVfRElTQUJMRURfQVVUT01BVElDQUxMWRAEEiAKHEVWRU5UX0hBTkRMRVJfU1RBVEVfRElTQUJMRUQQBRImCiJFVkVOVF9IQU5ETEVSX1NUQVRFX05PVF9SRUdJU1RFUkVEEAZCyQEKE2NvbS5pbnRpbWUuZXZlbnQudjFCEUV2ZW50SGFuZGxlclByb3RvUAFaQWdpdGh1Yi5jb20vaW50aW1lLXNvbHV0aW9ucy9pbnRpbWUvZ2VuL2dvL2ludGltZS9ldmVudC92MTtldmVudHYxogIDSUVYqgIPSW50aW1lLkV2ZW50LlYxygIPSW50aW1lXEV2ZW50XFYx4gIbSW50aW1lXEV2ZW50XFYxXEdQQk1ldGFkYXRh6gIRSW50aW1lOjpFdmVudDo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfaGFuZGxlci5wcm90bxIPaW50aW1lLmV2ZW50LnYxIpkDCgxFdmVudEhhbmRsZXISDAoEbmFtZRgBIAEoCRISCgpldmVudF90eXBlGAIgASgJEjEKBXN0YXRlGAMgASgOMiIuaW50aW1lLmV2ZW50LnYxLkV2ZW50SGFuZGxlclN0YXRlEhUKDWZhaWx1cmVfY291bnQYBCABKAMSHAoUY29uc2VjdXRpdmVfZmFpbHVyZXMYBSABKAUSMwoPbGFzdF9mYWlsdXJlX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIcChRsYXN0X2ZhaWx1cmVfbWVzc2FnZRgHIAEoCRIzCg9sYXN0X3N1Y2Nlc3NfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2Rpc2FibGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkaXNhYmxlZF9ieRgKIAEoCRIYChBkaXNhYmxlZF9ieV9uYW1lGAsgASgJEhcKD2Rpc2FibGVkX3JlYXNvbhgMIAEoCSKHAwoWRXZlbnRIYW5kbGVyU3RhdGlzdGljcxIWCg5kZWxpdmVyeV9jb3VudBgBIAEoAxIXCg9zdWNjZWVkZWRfY291bnQYAiABKAMSGQoRZGVhZF9sZXR0ZXJfY291bnQYAyABKAMSFQoNc2tpcHBlZF9jb3VudBgEIAEoAxIYChB1bmZpbmlzaGVkX2NvdW50GAUgASgDEhwKFGZhaWxlZF9hdHRlbXB0X2NvdW50GAYgASgDEhkKDHN1Y2Nlc3NfcmF0ZRgHIAEoAUgAiAEBEi0KA3JhbhgIIAEoCzIgLmludGltZS5ldmVudC52MS5EdXJhdGlvblN1bW1hcnkSMAoGd2FpdGVkGAkgASgLMiAuaW50aW1lLmV2ZW50LnYxLkR1cmF0aW9uU3VtbWFyeRIvCgtsYXN0X3J1bl9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMd29ya2VyX2NvdW50GAsgASgFQg8KDV9zdWNjZXNzX3JhdGUiwAEKCkVycm9yR3JvdXASEwoLZmluZ2VycHJpbnQYASABKAkSDwoHbWVzc2FnZRgCIAEoCRINCgVjb3VudBgDIAEoBRIxCg1maXJzdF9zZWVuX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxsYXN0X3NlZW5fYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEHNhbXBsZV9ldmVudF9pZHMYBiADKAkqoQIKEUV2ZW50SGFuZGxlclN0YXRlEiMKH0VWRU5UX0hBTkRMRVJfU1RBVEVfVU5TUEVDSUZJRUQQABIfChtFVkVOVF9IQU5ETEVSX1NUQVRFX0hFQUxUSFkQARIrCidFVkVOVF9IQU5ETEVSX1NUQVRFX0hFQUxUSFlfV0lUSF9FUlJPUlMQAhIfChtFVkVOVF9IQU5ETEVSX1NUQVRFX1dBUk5JTkcQAxIuCipFVkVOVF9IQU5ETEVSX1NUQVRFX0RJU0FCTEVEX0FVVE9NQVRJQ0FMTFkQBBIgChxFVkVOVF9IQU5ETEVSX1NUQVRFX0RJU0FCTEVEEAUSJgoiRVZFTlRfSEFORExFUl9TVEFURV9OT1RfUkVHSVNURVJFRBAGQskBChNjb20uaW50aW1lLmV2ZW50LnYxQhFFdmVudEhhbmRsZXJQcm90b1ABWkFnaXRodWIuY29tL2ludGltZS1zb2x1dGlvbnMvaW50aW1lL2dlbi9nby9pbnRpbWUvZXZlbnQvdjE7ZXZlbnR2MaICA0lFWKoCD0ludGltZS5FdmVudC5WMcoCD0ludGltZVxFdmVudFxWMeICG0ludGltZVxFdmVudFxWMVxHUEJNZXRhZGF0YeoCEUludGltZTo6RXZlbnQ6OlYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_intime_event_v1_event_statistics]);
 
 /**
  * EventHandler is a handler as it fares in the caller's organisation.
@@ -113,6 +115,153 @@ export type EventHandler = Message<"intime.event.v1.EventHandler"> & {
  */
 export const EventHandlerSchema: GenMessage<EventHandler> = /*@__PURE__*/
   messageDesc(file_intime_event_v1_event_handler, 0);
+
+/**
+ * EventHandlerStatistics is how a handler fared with the events of a stretch of time.
+ *
+ * @generated from message intime.event.v1.EventHandlerStatistics
+ */
+export type EventHandlerStatistics = Message<"intime.event.v1.EventHandlerStatistics"> & {
+  /**
+   * The deliveries, whether they have ended or not.
+   *
+   * @generated from field: int64 delivery_count = 1;
+   */
+  deliveryCount: bigint;
+
+  /**
+   * The deliveries that succeeded.
+   *
+   * @generated from field: int64 succeeded_count = 2;
+   */
+  succeededCount: bigint;
+
+  /**
+   * The deliveries that failed for good.
+   *
+   * @generated from field: int64 dead_letter_count = 3;
+   */
+  deadLetterCount: bigint;
+
+  /**
+   * The deliveries that were skipped.
+   *
+   * @generated from field: int64 skipped_count = 4;
+   */
+  skippedCount: bigint;
+
+  /**
+   * The deliveries that have not ended.
+   *
+   * @generated from field: int64 unfinished_count = 5;
+   */
+  unfinishedCount: bigint;
+
+  /**
+   * The attempts that ended badly.
+   *
+   * @generated from field: int64 failed_attempt_count = 6;
+   */
+  failedAttemptCount: bigint;
+
+  /**
+   * The share of the attempts that succeeded, 0 to 1; absent where there were none.
+   *
+   * @generated from field: optional double success_rate = 7;
+   */
+  successRate?: number | undefined;
+
+  /**
+   * How long attempts ran, good and bad.
+   *
+   * @generated from field: intime.event.v1.DurationSummary ran = 8;
+   */
+  ran?: DurationSummary | undefined;
+
+  /**
+   * From the publication to the start of the attempt that succeeded, without replays.
+   *
+   * @generated from field: intime.event.v1.DurationSummary waited = 9;
+   */
+  waited?: DurationSummary | undefined;
+
+  /**
+   * When an attempt last started; absent where none has.
+   *
+   * @generated from field: google.protobuf.Timestamp last_run_at = 10;
+   */
+  lastRunAt?: Timestamp | undefined;
+
+  /**
+   * How many programs that run now have the handler.
+   *
+   * @generated from field: int32 worker_count = 11;
+   */
+  workerCount: number;
+};
+
+/**
+ * Describes the message intime.event.v1.EventHandlerStatistics.
+ * Use `create(EventHandlerStatisticsSchema)` to create a new message.
+ */
+export const EventHandlerStatisticsSchema: GenMessage<EventHandlerStatistics> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_handler, 1);
+
+/**
+ * ErrorGroup are errors that are the same but for ids, numbers and quoted texts.
+ *
+ * @generated from message intime.event.v1.ErrorGroup
+ */
+export type ErrorGroup = Message<"intime.event.v1.ErrorGroup"> & {
+  /**
+   * What the group is known by: the same for the same error, always.
+   *
+   * @generated from field: string fingerprint = 1;
+   */
+  fingerprint: string;
+
+  /**
+   * The error, with placeholders for what differs.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * How many attempts ended with it.
+   *
+   * @generated from field: int32 count = 3;
+   */
+  count: number;
+
+  /**
+   * When the first of these was.
+   *
+   * @generated from field: google.protobuf.Timestamp first_seen_at = 4;
+   */
+  firstSeenAt?: Timestamp | undefined;
+
+  /**
+   * When the last one was.
+   *
+   * @generated from field: google.protobuf.Timestamp last_seen_at = 5;
+   */
+  lastSeenAt?: Timestamp | undefined;
+
+  /**
+   * The ids of the newest events with it, at most 5.
+   *
+   * @generated from field: repeated string sample_event_ids = 6;
+   */
+  sampleEventIds: string[];
+};
+
+/**
+ * Describes the message intime.event.v1.ErrorGroup.
+ * Use `create(ErrorGroupSchema)` to create a new message.
+ */
+export const ErrorGroupSchema: GenMessage<ErrorGroup> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_handler, 2);
 
 /**
  * EventHandlerState is how a handler fares.

@@ -8,7 +8,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_intime_auth_v1_options } from "../../auth/v1/options_pb.js";
-import type { EventHandler } from "./event_handler_pb.js";
+import type { ErrorGroup, EventHandler, EventHandlerStatistics } from "./event_handler_pb.js";
 import { file_intime_event_v1_event_handler } from "./event_handler_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file intime/event/v1/event_handler_service.proto.
  */
 export const file_intime_event_v1_event_handler_service: GenFile = /*@__PURE__*/
-  fileDesc("CitpbnRpbWUvZXZlbnQvdjEvZXZlbnRfaGFuZGxlcl9zZXJ2aWNlLnByb3RvEg9pbnRpbWUuZXZlbnQudjEiGgoYTGlzdEV2ZW50SGFuZGxlcnNSZXF1ZXN0IlIKGUxpc3RFdmVudEhhbmRsZXJzUmVzcG9uc2USNQoOZXZlbnRfaGFuZGxlcnMYASADKAsyHS5pbnRpbWUuZXZlbnQudjEuRXZlbnRIYW5kbGVyIogCChpEaXNhYmxlRXZlbnRIYW5kbGVyUmVxdWVzdBJdCgRuYW1lGAEgASgJQk+6SEy6AUkKDGhhbmRsZXIubmFtZRIRTmFtZSB0aGUgaGFuZGxlci4aJnRoaXMubWF0Y2hlcygnXlthLXpdW2EtejAtOV9dezAsOTl9JCcpEooBCgZyZWFzb24YAiABKAlCerpId7oBdAoOaGFuZGxlci5yZWFzb24SIVNheSB3aHksIGluIDEwIHRvIDUwMCBjaGFyYWN0ZXJzLho/dGhpcy5tYXRjaGVzKCdbXlxcc10nKSAmJiBzaXplKHRoaXMpID49IDEwICYmIHNpemUodGhpcykgPD0gNTAwIlMKG0Rpc2FibGVFdmVudEhhbmRsZXJSZXNwb25zZRI0Cg1ldmVudF9oYW5kbGVyGAEgASgLMh0uaW50aW1lLmV2ZW50LnYxLkV2ZW50SGFuZGxlciKPAQoZRW5hYmxlRXZlbnRIYW5kbGVyUmVxdWVzdBJdCgRuYW1lGAEgASgJQk+6SEy6AUkKDGhhbmRsZXIubmFtZRIRTmFtZSB0aGUgaGFuZGxlci4aJnRoaXMubWF0Y2hlcygnXlthLXpdW2EtejAtOV9dezAsOTl9JCcpEhMKC3J1bl9za2lwcGVkGAIgASgIImsKGkVuYWJsZUV2ZW50SGFuZGxlclJlc3BvbnNlEjQKDWV2ZW50X2hhbmRsZXIYASABKAsyHS5pbnRpbWUuZXZlbnQudjEuRXZlbnRIYW5kbGVyEhcKD2NhdWdodF91cF9jb3VudBgCIAEoBTKuAwoTRXZlbnRIYW5kbGVyU2VydmljZRKBAQoRTGlzdEV2ZW50SGFuZGxlcnMSKS5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50SGFuZGxlcnNSZXF1ZXN0GiouaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudEhhbmRsZXJzUmVzcG9uc2UiFZACAaq7GA4SDGhhbmRsZXI6cmVhZBKJAQoTRGlzYWJsZUV2ZW50SGFuZGxlchIrLmludGltZS5ldmVudC52MS5EaXNhYmxlRXZlbnRIYW5kbGVyUmVxdWVzdBosLmludGltZS5ldmVudC52MS5EaXNhYmxlRXZlbnRIYW5kbGVyUmVzcG9uc2UiF5ACAqq7GBASDmhhbmRsZXI6dXBkYXRlEoYBChJFbmFibGVFdmVudEhhbmRsZXISKi5pbnRpbWUuZXZlbnQudjEuRW5hYmxlRXZlbnRIYW5kbGVyUmVxdWVzdBorLmludGltZS5ldmVudC52MS5FbmFibGVFdmVudEhhbmRsZXJSZXNwb25zZSIXkAICqrsYEBIOaGFuZGxlcjp1cGRhdGVC0AEKE2NvbS5pbnRpbWUuZXZlbnQudjFCGEV2ZW50SGFuZGxlclNlcnZpY2VQcm90b1ABWkFnaXRodWIuY29tL2ludGltZS1zb2x1dGlvbnMvaW50aW1lL2dlbi9nby9pbnRpbWUvZXZlbnQvdjE7ZXZlbnR2MaICA0lFWKoCD0ludGltZS5FdmVudC5WMcoCD0ludGltZVxFdmVudFxWMeICG0ludGltZVxFdmVudFxWMVxHUEJNZXRhZGF0YeoCEUludGltZTo6RXZlbnQ6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_intime_auth_v1_options, file_intime_event_v1_event_handler]);
+  fileDesc("CitpbnRpbWUvZXZlbnQvdjEvZXZlbnRfaGFuZGxlcl9zZXJ2aWNlLnByb3RvEg9pbnRpbWUuZXZlbnQudjEiGgoYTGlzdEV2ZW50SGFuZGxlcnNSZXF1ZXN0IlIKGUxpc3RFdmVudEhhbmRsZXJzUmVzcG9uc2USNQoOZXZlbnRfaGFuZGxlcnMYASADKAsyHS5pbnRpbWUuZXZlbnQudjEuRXZlbnRIYW5kbGVyIogCChpEaXNhYmxlRXZlbnRIYW5kbGVyUmVxdWVzdBJdCgRuYW1lGAEgASgJQk+6SEy6AUkKDGhhbmRsZXIubmFtZRIRTmFtZSB0aGUgaGFuZGxlci4aJnRoaXMubWF0Y2hlcygnXlthLXpdW2EtejAtOV9dezAsOTl9JCcpEooBCgZyZWFzb24YAiABKAlCerpId7oBdAoOaGFuZGxlci5yZWFzb24SIVNheSB3aHksIGluIDEwIHRvIDUwMCBjaGFyYWN0ZXJzLho/dGhpcy5tYXRjaGVzKCdbXlxcc10nKSAmJiBzaXplKHRoaXMpID49IDEwICYmIHNpemUodGhpcykgPD0gNTAwIlMKG0Rpc2FibGVFdmVudEhhbmRsZXJSZXNwb25zZRI0Cg1ldmVudF9oYW5kbGVyGAEgASgLMh0uaW50aW1lLmV2ZW50LnYxLkV2ZW50SGFuZGxlciKPAQoZRW5hYmxlRXZlbnRIYW5kbGVyUmVxdWVzdBJdCgRuYW1lGAEgASgJQk+6SEy6AUkKDGhhbmRsZXIubmFtZRIRTmFtZSB0aGUgaGFuZGxlci4aJnRoaXMubWF0Y2hlcygnXlthLXpdW2EtejAtOV9dezAsOTl9JCcpEhMKC3J1bl9za2lwcGVkGAIgASgIImsKGkVuYWJsZUV2ZW50SGFuZGxlclJlc3BvbnNlEjQKDWV2ZW50X2hhbmRsZXIYASABKAsyHS5pbnRpbWUuZXZlbnQudjEuRXZlbnRIYW5kbGVyEhcKD2NhdWdodF91cF9jb3VudBgCIAEoBSJ3ChZHZXRFdmVudEhhbmRsZXJSZXF1ZXN0El0KBG5hbWUYASABKAlCT7pITLoBSQoMaGFuZGxlci5uYW1lEhFOYW1lIHRoZSBoYW5kbGVyLhomdGhpcy5tYXRjaGVzKCdeW2Etel1bYS16MC05X117MCw5OX0kJykivwEKF0dldEV2ZW50SGFuZGxlclJlc3BvbnNlEjQKDWV2ZW50X2hhbmRsZXIYASABKAsyHS5pbnRpbWUuZXZlbnQudjEuRXZlbnRIYW5kbGVyEjsKCnN0YXRpc3RpY3MYAiABKAsyJy5pbnRpbWUuZXZlbnQudjEuRXZlbnRIYW5kbGVyU3RhdGlzdGljcxIxCgxlcnJvcl9ncm91cHMYAyADKAsyGy5pbnRpbWUuZXZlbnQudjEuRXJyb3JHcm91cDKrBAoTRXZlbnRIYW5kbGVyU2VydmljZRKBAQoRTGlzdEV2ZW50SGFuZGxlcnMSKS5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50SGFuZGxlcnNSZXF1ZXN0GiouaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudEhhbmRsZXJzUmVzcG9uc2UiFZACAaq7GA4SDGhhbmRsZXI6cmVhZBJ7Cg9HZXRFdmVudEhhbmRsZXISJy5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRIYW5kbGVyUmVxdWVzdBooLmludGltZS5ldmVudC52MS5HZXRFdmVudEhhbmRsZXJSZXNwb25zZSIVkAIBqrsYDhIMaGFuZGxlcjpyZWFkEokBChNEaXNhYmxlRXZlbnRIYW5kbGVyEisuaW50aW1lLmV2ZW50LnYxLkRpc2FibGVFdmVudEhhbmRsZXJSZXF1ZXN0GiwuaW50aW1lLmV2ZW50LnYxLkRpc2FibGVFdmVudEhhbmRsZXJSZXNwb25zZSIXkAICqrsYEBIOaGFuZGxlcjp1cGRhdGUShgEKEkVuYWJsZUV2ZW50SGFuZGxlchIqLmludGltZS5ldmVudC52MS5FbmFibGVFdmVudEhhbmRsZXJSZXF1ZXN0GisuaW50aW1lLmV2ZW50LnYxLkVuYWJsZUV2ZW50SGFuZGxlclJlc3BvbnNlIheQAgKquxgQEg5oYW5kbGVyOnVwZGF0ZULQAQoTY29tLmludGltZS5ldmVudC52MUIYRXZlbnRIYW5kbGVyU2VydmljZVByb3RvUAFaQWdpdGh1Yi5jb20vaW50aW1lLXNvbHV0aW9ucy9pbnRpbWUvZ2VuL2dvL2ludGltZS9ldmVudC92MTtldmVudHYxogIDSUVYqgIPSW50aW1lLkV2ZW50LlYxygIPSW50aW1lXEV2ZW50XFYx4gIbSW50aW1lXEV2ZW50XFYxXEdQQk1ldGFkYXRh6gIRSW50aW1lOjpFdmVudDo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_intime_auth_v1_options, file_intime_event_v1_event_handler]);
 
 /**
  * ListEventHandlersRequest is the request of ListEventHandlers.
@@ -160,6 +160,62 @@ export const EnableEventHandlerResponseSchema: GenMessage<EnableEventHandlerResp
   messageDesc(file_intime_event_v1_event_handler_service, 5);
 
 /**
+ * GetEventHandlerRequest is the request of GetEventHandler.
+ *
+ * @generated from message intime.event.v1.GetEventHandlerRequest
+ */
+export type GetEventHandlerRequest = Message<"intime.event.v1.GetEventHandlerRequest"> & {
+  /**
+   * The name of the handler.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message intime.event.v1.GetEventHandlerRequest.
+ * Use `create(GetEventHandlerRequestSchema)` to create a new message.
+ */
+export const GetEventHandlerRequestSchema: GenMessage<GetEventHandlerRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_handler_service, 6);
+
+/**
+ * GetEventHandlerResponse is the response of GetEventHandler.
+ *
+ * @generated from message intime.event.v1.GetEventHandlerResponse
+ */
+export type GetEventHandlerResponse = Message<"intime.event.v1.GetEventHandlerResponse"> & {
+  /**
+   * The handler.
+   *
+   * @generated from field: intime.event.v1.EventHandler event_handler = 1;
+   */
+  eventHandler?: EventHandler | undefined;
+
+  /**
+   * How it fared with the events of the last 24 hours.
+   *
+   * @generated from field: intime.event.v1.EventHandlerStatistics statistics = 2;
+   */
+  statistics?: EventHandlerStatistics | undefined;
+
+  /**
+   * Its errors of the last 7 days, the newest 1,000 of them, grouped; the group with the newest error first.
+   *
+   * @generated from field: repeated intime.event.v1.ErrorGroup error_groups = 3;
+   */
+  errorGroups: ErrorGroup[];
+};
+
+/**
+ * Describes the message intime.event.v1.GetEventHandlerResponse.
+ * Use `create(GetEventHandlerResponseSchema)` to create a new message.
+ */
+export const GetEventHandlerResponseSchema: GenMessage<GetEventHandlerResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_handler_service, 7);
+
+/**
  * EventHandlerService serves the event handlers as they fare in the caller's organisation. One organisation's failures and
  * decisions do not touch another's.
  *
@@ -175,6 +231,16 @@ export const EventHandlerService: GenService<{
     methodKind: "unary";
     input: typeof ListEventHandlersRequestSchema;
     output: typeof ListEventHandlersResponseSchema;
+  },
+  /**
+   * GetEventHandler returns a handler, how it fared in the last 24 hours, and its errors.
+   *
+   * @generated from rpc intime.event.v1.EventHandlerService.GetEventHandler
+   */
+  getEventHandler: {
+    methodKind: "unary";
+    input: typeof GetEventHandlerRequestSchema;
+    output: typeof GetEventHandlerResponseSchema;
   },
   /**
    * DisableEventHandler has a handler skip the events published from now on. A handler that is disabled already stays

@@ -12,13 +12,17 @@ import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bu
 import { file_intime_auth_v1_options } from "../../auth/v1/options_pb.js";
 import type { Event, EventStatus } from "./event_pb.js";
 import { file_intime_event_v1_event } from "./event_pb.js";
+import type { CausationEdge, CausationNode, ExplanationStep } from "./event_causation_pb.js";
+import { file_intime_event_v1_event_causation } from "./event_causation_pb.js";
+import type { EventsNow, StatisticsBucket, StatisticsGrouping, StatisticsSeries } from "./event_statistics_pb.js";
+import { file_intime_event_v1_event_statistics } from "./event_statistics_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file intime/event/v1/event_service.proto.
  */
 export const file_intime_event_v1_event_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfc2VydmljZS5wcm90bxIPaW50aW1lLmV2ZW50LnYxIoICChNQdWJsaXNoRXZlbnRSZXF1ZXN0EpUBCgR0eXBlGAEgASgJQoYBukiCAboBfwoKZXZlbnQudHlwZRItTmFtZSB0aGUgZXZlbnQgdHlwZSwgZm9yIGV4YW1wbGUgam9iLmNyZWF0ZWQuGkJ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXpfXSpbLl1bYS16XVthLXpfXSokJykgJiYgc2l6ZSh0aGlzKSA8PSAxMDASMAoHcGF5bG9hZBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBrpIA8gBARIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGMgBIjgKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEgoKAmlkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCKuAQoUUHVibGlzaEV2ZW50c1JlcXVlc3QSlQEKBmV2ZW50cxgBIAMoCzIkLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0Ql+6SFy6AVkKDGV2ZW50cy5jb3VudBIiUHVibGlzaCAxIHRvIDEsMDAwIGV2ZW50cyBhdCBvbmNlLholc2l6ZSh0aGlzKSA+PSAxICYmIHNpemUodGhpcykgPD0gMTAwMCJOChVQdWJsaXNoRXZlbnRzUmVzcG9uc2USNQoGZXZlbnRzGAEgAygLMiUuaW50aW1lLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIvgBChNSZXBsYXlFdmVudHNSZXF1ZXN0EuABCgNpZHMYASADKAlC0gG6SM4BugFSCglpZHMuY291bnQSH1JlcGxheSAxIHRvIDEwMCBldmVudHMgYXQgb25jZS4aJHNpemUodGhpcykgPj0gMSAmJiBzaXplKHRoaXMpIDw9IDEwMJIBdiJ0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiXgoUUmVwbGF5RXZlbnRzUmVzcG9uc2USFgoOcmVwbGF5ZWRfY291bnQYASABKAUSFQoNc2tpcHBlZF9jb3VudBgCIAEoBRIXCg9ub3RfZm91bmRfY291bnQYAyABKAUilwEKD0dldEV2ZW50UmVxdWVzdBKDAQoCaWQYASABKAlCd7pIdLoBcQoIZXZlbnQuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhbiBldmVudC4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpIjkKEEdldEV2ZW50UmVzcG9uc2USJQoFZXZlbnQYASABKAsyFi5pbnRpbWUuZXZlbnQudjEuRXZlbnQimQQKEUxpc3RFdmVudHNSZXF1ZXN0El8KCXBhZ2Vfc2l6ZRgBIAEoBUJMukhJugFGCglwYWdlX3NpemUSH0EgcGFnZSBoYXMgYXQgbW9zdCAxMDAgZW50cmllcy4aGHRoaXMgPj0gMCAmJiB0aGlzIDw9IDEwMBIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBIfCgV0eXBlcxgDIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgEIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHQoMaGFuZGxlcl9uYW1lGAUgASgJQge6SARyAhhkEjMKD3B1Ymxpc2hlZF9hZnRlchgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcHVibGlzaGVkX2JlZm9yZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASlgEKAmlkGAggASgJQokBukiFAboBfwoIZXZlbnQuaWQSLVNlYXJjaCBieSBhIHdob2xlIGV2ZW50IGlkIG9yIGNvcnJlbGF0aW9uIGlkLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJynYAQEiVQoSTGlzdEV2ZW50c1Jlc3BvbnNlEiYKBmV2ZW50cxgBIAMoCzIWLmludGltZS5ldmVudC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFwoVTGlzdEV2ZW50VHlwZXNSZXF1ZXN0Ik0KFkxpc3RFdmVudFR5cGVzUmVzcG9uc2USMwoLZXZlbnRfdHlwZXMYASADKAsyHi5pbnRpbWUuZXZlbnQudjEuRXZlbnRUeXBlSW5mbyJiCg1FdmVudFR5cGVJbmZvEgwKBG5hbWUYASABKAkSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAUSFAoMbWVzc2FnZV9uYW1lGAMgASgJEhUKDWhhbmRsZXJfbmFtZXMYBCADKAkysQUKDEV2ZW50U2VydmljZRJvCgxQdWJsaXNoRXZlbnQSJC5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50UmVxdWVzdBolLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXNwb25zZSISqrsYDhIMZXZlbnQ6Y3JlYXRlEnIKDVB1Ymxpc2hFdmVudHMSJS5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1JlcXVlc3QaJi5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1Jlc3BvbnNlIhKquxgOEgxldmVudDpjcmVhdGUScgoMUmVwbGF5RXZlbnRzEiQuaW50aW1lLmV2ZW50LnYxLlJlcGxheUV2ZW50c1JlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuUmVwbGF5RXZlbnRzUmVzcG9uc2UiFZACAqq7GA4SDGV2ZW50OnJlcGxheRJkCghHZXRFdmVudBIgLmludGltZS5ldmVudC52MS5HZXRFdmVudFJlcXVlc3QaIS5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJqCgpMaXN0RXZlbnRzEiIuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiMuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJ2Cg5MaXN0RXZlbnRUeXBlcxImLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRUeXBlc1JlcXVlc3QaJy5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50VHlwZXNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZELJAQoTY29tLmludGltZS5ldmVudC52MUIRRXZlbnRTZXJ2aWNlUHJvdG9QAVpBZ2l0aHViLmNvbS9pbnRpbWUtc29sdXRpb25zL2ludGltZS9nZW4vZ28vaW50aW1lL2V2ZW50L3YxO2V2ZW50djGiAgNJRViqAg9JbnRpbWUuRXZlbnQuVjHKAg9JbnRpbWVcRXZlbnRcVjHiAhtJbnRpbWVcRXZlbnRcVjFcR1BCTWV0YWRhdGHqAhFJbnRpbWU6OkV2ZW50OjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_intime_auth_v1_options, file_intime_event_v1_event]);
+  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfc2VydmljZS5wcm90bxIPaW50aW1lLmV2ZW50LnYxIoICChNQdWJsaXNoRXZlbnRSZXF1ZXN0EpUBCgR0eXBlGAEgASgJQoYBukiCAboBfwoKZXZlbnQudHlwZRItTmFtZSB0aGUgZXZlbnQgdHlwZSwgZm9yIGV4YW1wbGUgam9iLmNyZWF0ZWQuGkJ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXpfXSpbLl1bYS16XVthLXpfXSokJykgJiYgc2l6ZSh0aGlzKSA8PSAxMDASMAoHcGF5bG9hZBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBrpIA8gBARIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGMgBIjgKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEgoKAmlkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCKuAQoUUHVibGlzaEV2ZW50c1JlcXVlc3QSlQEKBmV2ZW50cxgBIAMoCzIkLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0Ql+6SFy6AVkKDGV2ZW50cy5jb3VudBIiUHVibGlzaCAxIHRvIDEsMDAwIGV2ZW50cyBhdCBvbmNlLholc2l6ZSh0aGlzKSA+PSAxICYmIHNpemUodGhpcykgPD0gMTAwMCJOChVQdWJsaXNoRXZlbnRzUmVzcG9uc2USNQoGZXZlbnRzGAEgAygLMiUuaW50aW1lLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIvgBChNSZXBsYXlFdmVudHNSZXF1ZXN0EuABCgNpZHMYASADKAlC0gG6SM4BugFSCglpZHMuY291bnQSH1JlcGxheSAxIHRvIDEwMCBldmVudHMgYXQgb25jZS4aJHNpemUodGhpcykgPj0gMSAmJiBzaXplKHRoaXMpIDw9IDEwMJIBdiJ0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiXgoUUmVwbGF5RXZlbnRzUmVzcG9uc2USFgoOcmVwbGF5ZWRfY291bnQYASABKAUSFQoNc2tpcHBlZF9jb3VudBgCIAEoBRIXCg9ub3RfZm91bmRfY291bnQYAyABKAUilwEKD0dldEV2ZW50UmVxdWVzdBKDAQoCaWQYASABKAlCd7pIdLoBcQoIZXZlbnQuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhbiBldmVudC4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpIjkKEEdldEV2ZW50UmVzcG9uc2USJQoFZXZlbnQYASABKAsyFi5pbnRpbWUuZXZlbnQudjEuRXZlbnQimQQKEUxpc3RFdmVudHNSZXF1ZXN0El8KCXBhZ2Vfc2l6ZRgBIAEoBUJMukhJugFGCglwYWdlX3NpemUSH0EgcGFnZSBoYXMgYXQgbW9zdCAxMDAgZW50cmllcy4aGHRoaXMgPj0gMCAmJiB0aGlzIDw9IDEwMBIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBIfCgV0eXBlcxgDIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgEIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHQoMaGFuZGxlcl9uYW1lGAUgASgJQge6SARyAhhkEjMKD3B1Ymxpc2hlZF9hZnRlchgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcHVibGlzaGVkX2JlZm9yZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASlgEKAmlkGAggASgJQokBukiFAboBfwoIZXZlbnQuaWQSLVNlYXJjaCBieSBhIHdob2xlIGV2ZW50IGlkIG9yIGNvcnJlbGF0aW9uIGlkLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJynYAQEiVQoSTGlzdEV2ZW50c1Jlc3BvbnNlEiYKBmV2ZW50cxgBIAMoCzIWLmludGltZS5ldmVudC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFwoVTGlzdEV2ZW50VHlwZXNSZXF1ZXN0Ik0KFkxpc3RFdmVudFR5cGVzUmVzcG9uc2USMwoLZXZlbnRfdHlwZXMYASADKAsyHi5pbnRpbWUuZXZlbnQudjEuRXZlbnRUeXBlSW5mbyJiCg1FdmVudFR5cGVJbmZvEgwKBG5hbWUYASABKAkSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAUSFAoMbWVzc2FnZV9uYW1lGAMgASgJEhUKDWhhbmRsZXJfbmFtZXMYBCADKAkipwMKGUdldEV2ZW50U3RhdGlzdGljc1JlcXVlc3QSKAoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFdW50aWwYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjsKBmJ1Y2tldBgDIAEoDjIhLmludGltZS5ldmVudC52MS5TdGF0aXN0aWNzQnVja2V0Qgi6SAWCAQIQARI/Cghncm91cF9ieRgEIAEoDjIjLmludGltZS5ldmVudC52MS5TdGF0aXN0aWNzR3JvdXBpbmdCCLpIBYIBAhABEh8KBXR5cGVzGAUgAygJQhC6SA2SAQoQMiIGcgQQARhkEh0KDGhhbmRsZXJfbmFtZRgGIAEoCUIHukgEcgIYZDp3ukh0GnIKEHVudGlsLmFmdGVyX2Zyb20SH1RoZSByYW5nZSBlbmRzIGFmdGVyIGl0IGJlZ2lucy4aPSFoYXModGhpcy5mcm9tKSB8fCAhaGFzKHRoaXMudW50aWwpIHx8IHRoaXMuZnJvbSA8IHRoaXMudW50aWwingMKGkdldEV2ZW50U3RhdGlzdGljc1Jlc3BvbnNlEigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCgZidWNrZXQYAyABKA4yIS5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc0J1Y2tldBIxCgZzZXJpZXMYBCADKAsyIS5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc1NlcmllcxIyCgdieV90eXBlGAUgAygLMiEuaW50aW1lLmV2ZW50LnYxLlN0YXRpc3RpY3NTZXJpZXMSNQoKYnlfaGFuZGxlchgGIAMoCzIhLmludGltZS5ldmVudC52MS5TdGF0aXN0aWNzU2VyaWVzEicKA25vdxgHIAEoCzIaLmludGltZS5ldmVudC52MS5FdmVudHNOb3cSMQoNY291bnRlZF91bnRpbBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAimwEKE0dldENhdXNhdGlvblJlcXVlc3QSgwEKAmlkGAEgASgJQne6SHS6AXEKCGV2ZW50LmlkEh9UaGlzIGlzIG5vdCB0aGUgaWQgb2YgYW4gZXZlbnQuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKSKfAQoUR2V0Q2F1c2F0aW9uUmVzcG9uc2USFgoOY29ycmVsYXRpb25faWQYASABKAkSLQoFbm9kZXMYAiADKAsyHi5pbnRpbWUuZXZlbnQudjEuQ2F1c2F0aW9uTm9kZRItCgVlZGdlcxgDIAMoCzIeLmludGltZS5ldmVudC52MS5DYXVzYXRpb25FZGdlEhEKCXRydW5jYXRlZBgEIAEoCCKLAgoWRXhwbGFpbkRlbGl2ZXJ5UmVxdWVzdBKJAQoIZXZlbnRfaWQYASABKAlCd7pIdLoBcQoIZXZlbnQuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhbiBldmVudC4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpEmUKDGhhbmRsZXJfbmFtZRgCIAEoCUJPukhMugFJCgxoYW5kbGVyLm5hbWUSEU5hbWUgdGhlIGhhbmRsZXIuGiZ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXowLTlfXXswLDk5fSQnKSJKChdFeHBsYWluRGVsaXZlcnlSZXNwb25zZRIvCgVzdGVwcxgBIAMoCzIgLmludGltZS5ldmVudC52MS5FeHBsYW5hdGlvblN0ZXAyowgKDEV2ZW50U2VydmljZRJvCgxQdWJsaXNoRXZlbnQSJC5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50UmVxdWVzdBolLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXNwb25zZSISqrsYDhIMZXZlbnQ6Y3JlYXRlEnIKDVB1Ymxpc2hFdmVudHMSJS5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1JlcXVlc3QaJi5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1Jlc3BvbnNlIhKquxgOEgxldmVudDpjcmVhdGUScgoMUmVwbGF5RXZlbnRzEiQuaW50aW1lLmV2ZW50LnYxLlJlcGxheUV2ZW50c1JlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuUmVwbGF5RXZlbnRzUmVzcG9uc2UiFZACAqq7GA4SDGV2ZW50OnJlcGxheRJkCghHZXRFdmVudBIgLmludGltZS5ldmVudC52MS5HZXRFdmVudFJlcXVlc3QaIS5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJqCgpMaXN0RXZlbnRzEiIuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiMuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJ2Cg5MaXN0RXZlbnRUeXBlcxImLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRUeXBlc1JlcXVlc3QaJy5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50VHlwZXNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBKCAQoSR2V0RXZlbnRTdGF0aXN0aWNzEiouaW50aW1lLmV2ZW50LnYxLkdldEV2ZW50U3RhdGlzdGljc1JlcXVlc3QaKy5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRTdGF0aXN0aWNzUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQScAoMR2V0Q2F1c2F0aW9uEiQuaW50aW1lLmV2ZW50LnYxLkdldENhdXNhdGlvblJlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuR2V0Q2F1c2F0aW9uUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQSeQoPRXhwbGFpbkRlbGl2ZXJ5EicuaW50aW1lLmV2ZW50LnYxLkV4cGxhaW5EZWxpdmVyeVJlcXVlc3QaKC5pbnRpbWUuZXZlbnQudjEuRXhwbGFpbkRlbGl2ZXJ5UmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWRCyQEKE2NvbS5pbnRpbWUuZXZlbnQudjFCEUV2ZW50U2VydmljZVByb3RvUAFaQWdpdGh1Yi5jb20vaW50aW1lLXNvbHV0aW9ucy9pbnRpbWUvZ2VuL2dvL2ludGltZS9ldmVudC92MTtldmVudHYxogIDSUVYqgIPSW50aW1lLkV2ZW50LlYxygIPSW50aW1lXEV2ZW50XFYx4gIbSW50aW1lXEV2ZW50XFYxXEdQQk1ldGFkYXRh6gIRSW50aW1lOjpFdmVudDo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_intime_auth_v1_options, file_intime_event_v1_event, file_intime_event_v1_event_causation, file_intime_event_v1_event_statistics]);
 
 /**
  * PublishEventRequest is the request of PublishEvent.
@@ -401,6 +405,246 @@ export const EventTypeInfoSchema: GenMessage<EventTypeInfo> = /*@__PURE__*/
   messageDesc(file_intime_event_v1_event_service, 12);
 
 /**
+ * GetEventStatisticsRequest is the request of GetEventStatistics. What is counted are the events published from `from` on
+ * and before `until`, in whole minutes.
+ *
+ * @generated from message intime.event.v1.GetEventStatisticsRequest
+ */
+export type GetEventStatisticsRequest = Message<"intime.event.v1.GetEventStatisticsRequest"> & {
+  /**
+   * Where the range begins; absent for 24 hours before its end.
+   *
+   * @generated from field: google.protobuf.Timestamp from = 1;
+   */
+  from?: Timestamp | undefined;
+
+  /**
+   * Where the range ends; absent for now.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 2;
+   */
+  until?: Timestamp | undefined;
+
+  /**
+   * How wide a point is. A series has at most 1,500 points.
+   *
+   * @generated from field: intime.event.v1.StatisticsBucket bucket = 3;
+   */
+  bucket: StatisticsBucket;
+
+  /**
+   * What there is a series for.
+   *
+   * @generated from field: intime.event.v1.StatisticsGrouping group_by = 4;
+   */
+  groupBy: StatisticsGrouping;
+
+  /**
+   * Only events of these types.
+   *
+   * @generated from field: repeated string types = 5;
+   */
+  types: string[];
+
+  /**
+   * Only deliveries to this handler.
+   *
+   * @generated from field: string handler_name = 6;
+   */
+  handlerName: string;
+};
+
+/**
+ * Describes the message intime.event.v1.GetEventStatisticsRequest.
+ * Use `create(GetEventStatisticsRequestSchema)` to create a new message.
+ */
+export const GetEventStatisticsRequestSchema: GenMessage<GetEventStatisticsRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 13);
+
+/**
+ * GetEventStatisticsResponse is the response of GetEventStatistics.
+ *
+ * @generated from message intime.event.v1.GetEventStatisticsResponse
+ */
+export type GetEventStatisticsResponse = Message<"intime.event.v1.GetEventStatisticsResponse"> & {
+  /**
+   * Where the range begins: a whole minute, hour or day.
+   *
+   * @generated from field: google.protobuf.Timestamp from = 1;
+   */
+  from?: Timestamp | undefined;
+
+  /**
+   * Where the range ends.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 2;
+   */
+  until?: Timestamp | undefined;
+
+  /**
+   * How wide a point is.
+   *
+   * @generated from field: intime.event.v1.StatisticsBucket bucket = 3;
+   */
+  bucket: StatisticsBucket;
+
+  /**
+   * The series, by name.
+   *
+   * @generated from field: repeated intime.event.v1.StatisticsSeries series = 4;
+   */
+  series: StatisticsSeries[];
+
+  /**
+   * The same range by event type, without points, by name.
+   *
+   * @generated from field: repeated intime.event.v1.StatisticsSeries by_type = 5;
+   */
+  byType: StatisticsSeries[];
+
+  /**
+   * The same range by handler, without points, by name.
+   *
+   * @generated from field: repeated intime.event.v1.StatisticsSeries by_handler = 6;
+   */
+  byHandler: StatisticsSeries[];
+
+  /**
+   * Where the organisation's events stand now, whatever the range.
+   *
+   * @generated from field: intime.event.v1.EventsNow now = 7;
+   */
+  now?: EventsNow | undefined;
+
+  /**
+   * Until when the periodic job has counted. What came later was counted for this answer, up to 15 minutes of it; when the
+   * job is further behind than that, the time between is missing.
+   *
+   * @generated from field: google.protobuf.Timestamp counted_until = 8;
+   */
+  countedUntil?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message intime.event.v1.GetEventStatisticsResponse.
+ * Use `create(GetEventStatisticsResponseSchema)` to create a new message.
+ */
+export const GetEventStatisticsResponseSchema: GenMessage<GetEventStatisticsResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 14);
+
+/**
+ * GetCausationRequest is the request of GetCausation.
+ *
+ * @generated from message intime.event.v1.GetCausationRequest
+ */
+export type GetCausationRequest = Message<"intime.event.v1.GetCausationRequest"> & {
+  /**
+   * The correlation id, or the id of any event that shares it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message intime.event.v1.GetCausationRequest.
+ * Use `create(GetCausationRequestSchema)` to create a new message.
+ */
+export const GetCausationRequestSchema: GenMessage<GetCausationRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 15);
+
+/**
+ * GetCausationResponse is the response of GetCausation.
+ *
+ * @generated from message intime.event.v1.GetCausationResponse
+ */
+export type GetCausationResponse = Message<"intime.event.v1.GetCausationResponse"> & {
+  /**
+   * The id that all of these events share: that of the first.
+   *
+   * @generated from field: string correlation_id = 1;
+   */
+  correlationId: string;
+
+  /**
+   * The events, the first one first, then by depth and time; at most 1,000.
+   *
+   * @generated from field: repeated intime.event.v1.CausationNode nodes = 2;
+   */
+  nodes: CausationNode[];
+
+  /**
+   * What led to what, in the order of the effects.
+   *
+   * @generated from field: repeated intime.event.v1.CausationEdge edges = 3;
+   */
+  edges: CausationEdge[];
+
+  /**
+   * Whether there are more events than these.
+   *
+   * @generated from field: bool truncated = 4;
+   */
+  truncated: boolean;
+};
+
+/**
+ * Describes the message intime.event.v1.GetCausationResponse.
+ * Use `create(GetCausationResponseSchema)` to create a new message.
+ */
+export const GetCausationResponseSchema: GenMessage<GetCausationResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 16);
+
+/**
+ * ExplainDeliveryRequest is the request of ExplainDelivery.
+ *
+ * @generated from message intime.event.v1.ExplainDeliveryRequest
+ */
+export type ExplainDeliveryRequest = Message<"intime.event.v1.ExplainDeliveryRequest"> & {
+  /**
+   * The id of the event.
+   *
+   * @generated from field: string event_id = 1;
+   */
+  eventId: string;
+
+  /**
+   * The name of the handler.
+   *
+   * @generated from field: string handler_name = 2;
+   */
+  handlerName: string;
+};
+
+/**
+ * Describes the message intime.event.v1.ExplainDeliveryRequest.
+ * Use `create(ExplainDeliveryRequestSchema)` to create a new message.
+ */
+export const ExplainDeliveryRequestSchema: GenMessage<ExplainDeliveryRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 17);
+
+/**
+ * ExplainDeliveryResponse is the response of ExplainDelivery.
+ *
+ * @generated from message intime.event.v1.ExplainDeliveryResponse
+ */
+export type ExplainDeliveryResponse = Message<"intime.event.v1.ExplainDeliveryResponse"> & {
+  /**
+   * What happened, in its order; the last step is where things stand.
+   *
+   * @generated from field: repeated intime.event.v1.ExplanationStep steps = 1;
+   */
+  steps: ExplanationStep[];
+};
+
+/**
+ * Describes the message intime.event.v1.ExplainDeliveryResponse.
+ * Use `create(ExplainDeliveryResponseSchema)` to create a new message.
+ */
+export const ExplainDeliveryResponseSchema: GenMessage<ExplainDeliveryResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 18);
+
+/**
  * EventService serves the events of the caller's organisation.
  *
  * @generated from service intime.event.v1.EventService
@@ -466,6 +710,37 @@ export const EventService: GenService<{
     methodKind: "unary";
     input: typeof ListEventTypesRequestSchema;
     output: typeof ListEventTypesResponseSchema;
+  },
+  /**
+   * GetEventStatistics returns how many events were published and what became of them, by the minute, the hour or the day,
+   * and where the organisation's events stand now.
+   *
+   * @generated from rpc intime.event.v1.EventService.GetEventStatistics
+   */
+  getEventStatistics: {
+    methodKind: "unary";
+    input: typeof GetEventStatisticsRequestSchema;
+    output: typeof GetEventStatisticsResponseSchema;
+  },
+  /**
+   * GetCausation returns everything that one first event led to, as a graph.
+   *
+   * @generated from rpc intime.event.v1.EventService.GetCausation
+   */
+  getCausation: {
+    methodKind: "unary";
+    input: typeof GetCausationRequestSchema;
+    output: typeof GetCausationResponseSchema;
+  },
+  /**
+   * ExplainDelivery returns why a handler did or did not run for an event.
+   *
+   * @generated from rpc intime.event.v1.EventService.ExplainDelivery
+   */
+  explainDelivery: {
+    methodKind: "unary";
+    input: typeof ExplainDeliveryRequestSchema;
+    output: typeof ExplainDeliveryResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_intime_event_v1_event_service, 0);

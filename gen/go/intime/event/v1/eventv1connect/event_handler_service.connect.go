@@ -38,6 +38,9 @@ const (
 	// EventHandlerServiceListEventHandlersProcedure is the fully-qualified name of the
 	// EventHandlerService's ListEventHandlers RPC.
 	EventHandlerServiceListEventHandlersProcedure = "/intime.event.v1.EventHandlerService/ListEventHandlers"
+	// EventHandlerServiceGetEventHandlerProcedure is the fully-qualified name of the
+	// EventHandlerService's GetEventHandler RPC.
+	EventHandlerServiceGetEventHandlerProcedure = "/intime.event.v1.EventHandlerService/GetEventHandler"
 	// EventHandlerServiceDisableEventHandlerProcedure is the fully-qualified name of the
 	// EventHandlerService's DisableEventHandler RPC.
 	EventHandlerServiceDisableEventHandlerProcedure = "/intime.event.v1.EventHandlerService/DisableEventHandler"
@@ -50,6 +53,8 @@ const (
 type EventHandlerServiceClient interface {
 	// ListEventHandlers returns all handlers, by name.
 	ListEventHandlers(context.Context, *v1.ListEventHandlersRequest) (*v1.ListEventHandlersResponse, error)
+	// GetEventHandler returns a handler, how it fared in the last 24 hours, and its errors.
+	GetEventHandler(context.Context, *v1.GetEventHandlerRequest) (*v1.GetEventHandlerResponse, error)
 	// DisableEventHandler has a handler skip the events published from now on. A handler that is disabled already stays
 	// disabled, for the reason it was.
 	DisableEventHandler(context.Context, *v1.DisableEventHandlerRequest) (*v1.DisableEventHandlerResponse, error)
@@ -75,6 +80,13 @@ func NewEventHandlerServiceClient(httpClient connect.HTTPClient, baseURL string,
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		getEventHandler: connect.NewClient[v1.GetEventHandlerRequest, v1.GetEventHandlerResponse](
+			httpClient,
+			baseURL+EventHandlerServiceGetEventHandlerProcedure,
+			connect.WithSchema(eventHandlerServiceMethods.ByName("GetEventHandler")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 		disableEventHandler: connect.NewClient[v1.DisableEventHandlerRequest, v1.DisableEventHandlerResponse](
 			httpClient,
 			baseURL+EventHandlerServiceDisableEventHandlerProcedure,
@@ -95,6 +107,7 @@ func NewEventHandlerServiceClient(httpClient connect.HTTPClient, baseURL string,
 // eventHandlerServiceClient implements EventHandlerServiceClient.
 type eventHandlerServiceClient struct {
 	listEventHandlers   *connect.Client[v1.ListEventHandlersRequest, v1.ListEventHandlersResponse]
+	getEventHandler     *connect.Client[v1.GetEventHandlerRequest, v1.GetEventHandlerResponse]
 	disableEventHandler *connect.Client[v1.DisableEventHandlerRequest, v1.DisableEventHandlerResponse]
 	enableEventHandler  *connect.Client[v1.EnableEventHandlerRequest, v1.EnableEventHandlerResponse]
 }
@@ -102,6 +115,15 @@ type eventHandlerServiceClient struct {
 // ListEventHandlers calls intime.event.v1.EventHandlerService.ListEventHandlers.
 func (c *eventHandlerServiceClient) ListEventHandlers(ctx context.Context, req *v1.ListEventHandlersRequest) (*v1.ListEventHandlersResponse, error) {
 	response, err := c.listEventHandlers.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetEventHandler calls intime.event.v1.EventHandlerService.GetEventHandler.
+func (c *eventHandlerServiceClient) GetEventHandler(ctx context.Context, req *v1.GetEventHandlerRequest) (*v1.GetEventHandlerResponse, error) {
+	response, err := c.getEventHandler.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -131,6 +153,8 @@ func (c *eventHandlerServiceClient) EnableEventHandler(ctx context.Context, req 
 type EventHandlerServiceHandler interface {
 	// ListEventHandlers returns all handlers, by name.
 	ListEventHandlers(context.Context, *v1.ListEventHandlersRequest) (*v1.ListEventHandlersResponse, error)
+	// GetEventHandler returns a handler, how it fared in the last 24 hours, and its errors.
+	GetEventHandler(context.Context, *v1.GetEventHandlerRequest) (*v1.GetEventHandlerResponse, error)
 	// DisableEventHandler has a handler skip the events published from now on. A handler that is disabled already stays
 	// disabled, for the reason it was.
 	DisableEventHandler(context.Context, *v1.DisableEventHandlerRequest) (*v1.DisableEventHandlerResponse, error)
@@ -152,6 +176,13 @@ func NewEventHandlerServiceHandler(svc EventHandlerServiceHandler, opts ...conne
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	eventHandlerServiceGetEventHandlerHandler := connect.NewUnaryHandlerSimple(
+		EventHandlerServiceGetEventHandlerProcedure,
+		svc.GetEventHandler,
+		connect.WithSchema(eventHandlerServiceMethods.ByName("GetEventHandler")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	eventHandlerServiceDisableEventHandlerHandler := connect.NewUnaryHandlerSimple(
 		EventHandlerServiceDisableEventHandlerProcedure,
 		svc.DisableEventHandler,
@@ -170,6 +201,8 @@ func NewEventHandlerServiceHandler(svc EventHandlerServiceHandler, opts ...conne
 		switch r.URL.Path {
 		case EventHandlerServiceListEventHandlersProcedure:
 			eventHandlerServiceListEventHandlersHandler.ServeHTTP(w, r)
+		case EventHandlerServiceGetEventHandlerProcedure:
+			eventHandlerServiceGetEventHandlerHandler.ServeHTTP(w, r)
 		case EventHandlerServiceDisableEventHandlerProcedure:
 			eventHandlerServiceDisableEventHandlerHandler.ServeHTTP(w, r)
 		case EventHandlerServiceEnableEventHandlerProcedure:
@@ -185,6 +218,10 @@ type UnimplementedEventHandlerServiceHandler struct{}
 
 func (UnimplementedEventHandlerServiceHandler) ListEventHandlers(context.Context, *v1.ListEventHandlersRequest) (*v1.ListEventHandlersResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventHandlerService.ListEventHandlers is not implemented"))
+}
+
+func (UnimplementedEventHandlerServiceHandler) GetEventHandler(context.Context, *v1.GetEventHandlerRequest) (*v1.GetEventHandlerResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventHandlerService.GetEventHandler is not implemented"))
 }
 
 func (UnimplementedEventHandlerServiceHandler) DisableEventHandler(context.Context, *v1.DisableEventHandlerRequest) (*v1.DisableEventHandlerResponse, error) {

@@ -51,6 +51,15 @@ const (
 	// EventServiceListEventTypesProcedure is the fully-qualified name of the EventService's
 	// ListEventTypes RPC.
 	EventServiceListEventTypesProcedure = "/intime.event.v1.EventService/ListEventTypes"
+	// EventServiceGetEventStatisticsProcedure is the fully-qualified name of the EventService's
+	// GetEventStatistics RPC.
+	EventServiceGetEventStatisticsProcedure = "/intime.event.v1.EventService/GetEventStatistics"
+	// EventServiceGetCausationProcedure is the fully-qualified name of the EventService's GetCausation
+	// RPC.
+	EventServiceGetCausationProcedure = "/intime.event.v1.EventService/GetCausation"
+	// EventServiceExplainDeliveryProcedure is the fully-qualified name of the EventService's
+	// ExplainDelivery RPC.
+	EventServiceExplainDeliveryProcedure = "/intime.event.v1.EventService/ExplainDelivery"
 )
 
 // EventServiceClient is a client for the intime.event.v1.EventService service.
@@ -68,6 +77,13 @@ type EventServiceClient interface {
 	ListEvents(context.Context, *v1.ListEventsRequest) (*v1.ListEventsResponse, error)
 	// ListEventTypes returns the event types this server knows, with the handlers that listen to them.
 	ListEventTypes(context.Context, *v1.ListEventTypesRequest) (*v1.ListEventTypesResponse, error)
+	// GetEventStatistics returns how many events were published and what became of them, by the minute, the hour or the day,
+	// and where the organisation's events stand now.
+	GetEventStatistics(context.Context, *v1.GetEventStatisticsRequest) (*v1.GetEventStatisticsResponse, error)
+	// GetCausation returns everything that one first event led to, as a graph.
+	GetCausation(context.Context, *v1.GetCausationRequest) (*v1.GetCausationResponse, error)
+	// ExplainDelivery returns why a handler did or did not run for an event.
+	ExplainDelivery(context.Context, *v1.ExplainDeliveryRequest) (*v1.ExplainDeliveryResponse, error)
 }
 
 // NewEventServiceClient constructs a client for the intime.event.v1.EventService service. By
@@ -121,17 +137,41 @@ func NewEventServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		getEventStatistics: connect.NewClient[v1.GetEventStatisticsRequest, v1.GetEventStatisticsResponse](
+			httpClient,
+			baseURL+EventServiceGetEventStatisticsProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("GetEventStatistics")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		getCausation: connect.NewClient[v1.GetCausationRequest, v1.GetCausationResponse](
+			httpClient,
+			baseURL+EventServiceGetCausationProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("GetCausation")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		explainDelivery: connect.NewClient[v1.ExplainDeliveryRequest, v1.ExplainDeliveryResponse](
+			httpClient,
+			baseURL+EventServiceExplainDeliveryProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("ExplainDelivery")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // eventServiceClient implements EventServiceClient.
 type eventServiceClient struct {
-	publishEvent   *connect.Client[v1.PublishEventRequest, v1.PublishEventResponse]
-	publishEvents  *connect.Client[v1.PublishEventsRequest, v1.PublishEventsResponse]
-	replayEvents   *connect.Client[v1.ReplayEventsRequest, v1.ReplayEventsResponse]
-	getEvent       *connect.Client[v1.GetEventRequest, v1.GetEventResponse]
-	listEvents     *connect.Client[v1.ListEventsRequest, v1.ListEventsResponse]
-	listEventTypes *connect.Client[v1.ListEventTypesRequest, v1.ListEventTypesResponse]
+	publishEvent       *connect.Client[v1.PublishEventRequest, v1.PublishEventResponse]
+	publishEvents      *connect.Client[v1.PublishEventsRequest, v1.PublishEventsResponse]
+	replayEvents       *connect.Client[v1.ReplayEventsRequest, v1.ReplayEventsResponse]
+	getEvent           *connect.Client[v1.GetEventRequest, v1.GetEventResponse]
+	listEvents         *connect.Client[v1.ListEventsRequest, v1.ListEventsResponse]
+	listEventTypes     *connect.Client[v1.ListEventTypesRequest, v1.ListEventTypesResponse]
+	getEventStatistics *connect.Client[v1.GetEventStatisticsRequest, v1.GetEventStatisticsResponse]
+	getCausation       *connect.Client[v1.GetCausationRequest, v1.GetCausationResponse]
+	explainDelivery    *connect.Client[v1.ExplainDeliveryRequest, v1.ExplainDeliveryResponse]
 }
 
 // PublishEvent calls intime.event.v1.EventService.PublishEvent.
@@ -188,6 +228,33 @@ func (c *eventServiceClient) ListEventTypes(ctx context.Context, req *v1.ListEve
 	return nil, err
 }
 
+// GetEventStatistics calls intime.event.v1.EventService.GetEventStatistics.
+func (c *eventServiceClient) GetEventStatistics(ctx context.Context, req *v1.GetEventStatisticsRequest) (*v1.GetEventStatisticsResponse, error) {
+	response, err := c.getEventStatistics.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetCausation calls intime.event.v1.EventService.GetCausation.
+func (c *eventServiceClient) GetCausation(ctx context.Context, req *v1.GetCausationRequest) (*v1.GetCausationResponse, error) {
+	response, err := c.getCausation.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ExplainDelivery calls intime.event.v1.EventService.ExplainDelivery.
+func (c *eventServiceClient) ExplainDelivery(ctx context.Context, req *v1.ExplainDeliveryRequest) (*v1.ExplainDeliveryResponse, error) {
+	response, err := c.explainDelivery.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // EventServiceHandler is an implementation of the intime.event.v1.EventService service.
 type EventServiceHandler interface {
 	// PublishEvent publishes an event. The payload is checked against the type's message.
@@ -203,6 +270,13 @@ type EventServiceHandler interface {
 	ListEvents(context.Context, *v1.ListEventsRequest) (*v1.ListEventsResponse, error)
 	// ListEventTypes returns the event types this server knows, with the handlers that listen to them.
 	ListEventTypes(context.Context, *v1.ListEventTypesRequest) (*v1.ListEventTypesResponse, error)
+	// GetEventStatistics returns how many events were published and what became of them, by the minute, the hour or the day,
+	// and where the organisation's events stand now.
+	GetEventStatistics(context.Context, *v1.GetEventStatisticsRequest) (*v1.GetEventStatisticsResponse, error)
+	// GetCausation returns everything that one first event led to, as a graph.
+	GetCausation(context.Context, *v1.GetCausationRequest) (*v1.GetCausationResponse, error)
+	// ExplainDelivery returns why a handler did or did not run for an event.
+	ExplainDelivery(context.Context, *v1.ExplainDeliveryRequest) (*v1.ExplainDeliveryResponse, error)
 }
 
 // NewEventServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -252,6 +326,27 @@ func NewEventServiceHandler(svc EventServiceHandler, opts ...connect.HandlerOpti
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	eventServiceGetEventStatisticsHandler := connect.NewUnaryHandlerSimple(
+		EventServiceGetEventStatisticsProcedure,
+		svc.GetEventStatistics,
+		connect.WithSchema(eventServiceMethods.ByName("GetEventStatistics")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	eventServiceGetCausationHandler := connect.NewUnaryHandlerSimple(
+		EventServiceGetCausationProcedure,
+		svc.GetCausation,
+		connect.WithSchema(eventServiceMethods.ByName("GetCausation")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	eventServiceExplainDeliveryHandler := connect.NewUnaryHandlerSimple(
+		EventServiceExplainDeliveryProcedure,
+		svc.ExplainDelivery,
+		connect.WithSchema(eventServiceMethods.ByName("ExplainDelivery")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/intime.event.v1.EventService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case EventServicePublishEventProcedure:
@@ -266,6 +361,12 @@ func NewEventServiceHandler(svc EventServiceHandler, opts ...connect.HandlerOpti
 			eventServiceListEventsHandler.ServeHTTP(w, r)
 		case EventServiceListEventTypesProcedure:
 			eventServiceListEventTypesHandler.ServeHTTP(w, r)
+		case EventServiceGetEventStatisticsProcedure:
+			eventServiceGetEventStatisticsHandler.ServeHTTP(w, r)
+		case EventServiceGetCausationProcedure:
+			eventServiceGetCausationHandler.ServeHTTP(w, r)
+		case EventServiceExplainDeliveryProcedure:
+			eventServiceExplainDeliveryHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -297,4 +398,16 @@ func (UnimplementedEventServiceHandler) ListEvents(context.Context, *v1.ListEven
 
 func (UnimplementedEventServiceHandler) ListEventTypes(context.Context, *v1.ListEventTypesRequest) (*v1.ListEventTypesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.ListEventTypes is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) GetEventStatistics(context.Context, *v1.GetEventStatisticsRequest) (*v1.GetEventStatisticsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.GetEventStatistics is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) GetCausation(context.Context, *v1.GetCausationRequest) (*v1.GetCausationResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.GetCausation is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) ExplainDelivery(context.Context, *v1.ExplainDeliveryRequest) (*v1.ExplainDeliveryResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.ExplainDelivery is not implemented"))
 }
