@@ -144,7 +144,7 @@ CREATE FUNCTION app.count_events(p_org_id uuid, p_from timestamptz, p_until time
     BEGIN
         RETURN QUERY
         WITH e AS MATERIALIZED (
-            SELECT v.id, v.type, v.status, v.published_at, v.processed_at, v.metadata ? 'replayed' AS replayed,
+            SELECT v.id, v.type::text, v.status, v.published_at, v.processed_at, v.metadata ? 'replayed' AS replayed,
                    date_trunc(p_grain, v.published_at, 'UTC') AS bucket
             FROM public.events v
             WHERE v.org_id = p_org_id AND v.id >= first_id AND v.id < last_id

@@ -68,7 +68,7 @@ func (l *ledger) stand(t *testing.T, id uuid.UUID, status string) {
 			finished_at = CASE WHEN $2 IN ('succeeded', 'dead_letter') THEN e.published_at + interval '120 ms' END
 		FROM events e WHERE e.id = d.event_id AND d.event_id = $1`, id, delivery)
 	apptest.Exec(t, l.admin, `
-		UPDATE events SET status = $2, processed_at = CASE WHEN $2 = 'processed' THEN published_at + interval '130 ms' END
+		UPDATE events SET status = $2::text, processed_at = CASE WHEN $2::text = 'processed' THEN published_at + interval '130 ms' END
 		WHERE id = $1`, id, status)
 }
 
