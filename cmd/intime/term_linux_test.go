@@ -25,6 +25,8 @@ func termUnderLoad(t *testing.T, load time.Duration) {
 	i.serve(2)
 	i.work(1)
 	admin, clients := i.admin(), i.as(i.ana())
+	// Before the load: a trigger waits for every transaction that published, and those that want to wait for the trigger.
+	slowAside(t, admin)
 	l := publishing(t, clients, 4, 50*time.Millisecond)
 	<-time.After(load / 2)
 
@@ -44,7 +46,6 @@ func termUnderLoad(t *testing.T, load time.Duration) {
 	t.Logf("the worker ended after %s", took.Round(time.Millisecond))
 
 	// Calls that are under way when the server is told to end, and go on for a while.
-	slowAside(t, admin)
 	calls := make(chan error, 3)
 	for range cap(calls) {
 		go func() {
