@@ -547,21 +547,80 @@ CREATE FUNCTION public.mark_event_failed(
     $$;
 -- +goose StatementEnd
 
+-- Puts deliveries into River's queue, up to 20 of one handler to a job. An organisation with 40 or more of them, or whose
+-- handlers are busy, has jobs to itself behind those of the others. What is busy is 'event.type organisation'.
+-- +goose StatementBegin
+CREATE FUNCTION app.enqueue_deliveries(p_org_ids uuid[], p_event_ids uuid[], p_handler_names text[], p_event_types text[],
+    p_busy text[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = '' SET plan_cache_mode = force_generic_plan
+    AS $$
+    BEGIN
+        INSERT INTO river.river_job (kind, queue, priority, max_attempts, args)
+        SELECT 'event_delivery', replace(l.event_type, '.', '-'), CASE WHEN l.storm IS NULL THEN 1 ELSE 3 END, 1000,
+            jsonb_build_object('handler', l.handler_name, 'deliveries',
+                jsonb_agg(jsonb_build_object('org_id', l.org_id, 'event_id', l.event_id) ORDER BY l.event_id))
+        FROM (
+            SELECT s.*, (row_number() OVER (PARTITION BY s.handler_name, s.storm ORDER BY s.event_id) - 1) / 20 AS lot
+            FROM (
+                SELECT d.*, CASE WHEN count(*) OVER (PARTITION BY d.handler_name, d.org_id) >= 40
+                                 OR d.event_type || ' ' || d.org_id = ANY (p_busy) THEN d.org_id END AS storm
+                FROM unnest(p_org_ids, p_event_ids, p_handler_names, p_event_types)
+                    AS d (org_id, event_id, handler_name, event_type)
+            ) s
+        ) l
+        GROUP BY l.handler_name, l.event_type, l.storm, l.lot
+        ORDER BY min(l.event_id::text);
+        PERFORM app.wake_queue(q.name) FROM (SELECT DISTINCT replace(t.type, '.', '-') FROM unnest(p_event_types) AS t (type)) AS q (name);
+    END
+    $$;
+-- +goose StatementEnd
+
+-- Gives the deliveries jobs of their own in place of the job that held them.
+-- +goose StatementBegin
+CREATE FUNCTION app.split_job(p_job_id bigint, p_org_ids uuid[], p_event_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = ''
+    AS $$
+    BEGIN
+        INSERT INTO river.river_job (kind, queue, priority, max_attempts, args)
+        SELECT j.kind, j.queue, j.priority, j.max_attempts, jsonb_build_object('handler', j.args -> 'handler', 'deliveries',
+            jsonb_build_array(jsonb_build_object('org_id', d.org_id, 'event_id', d.event_id)))
+        FROM river.river_job j CROSS JOIN unnest(p_org_ids, p_event_ids) AS d (org_id, event_id)
+        WHERE j.id = p_job_id
+        ORDER BY d.event_id;
+        PERFORM app.wake_queue(j.queue) FROM river.river_job j WHERE j.id = p_job_id;
+        UPDATE river.river_job j SET state = 'completed', finalized_at = now() WHERE j.id = p_job_id AND j.state = 'running';
+    END
+    $$;
+-- +goose StatementEnd
+
+-- Tells River's workers of new jobs, as River's own clients do.
+-- +goose StatementBegin
+CREATE FUNCTION app.wake_queue(p_queue text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY INVOKER
+    SET search_path = ''
+    AS $$ BEGIN PERFORM pg_catalog.pg_notify('river.river_insert', jsonb_build_object('queue', p_queue)::text); END $$;
+-- +goose StatementEnd
+
 -- Takes up to p_limit events out of the outbox and gives each one delivery per subscription: pending, or skipped where the
--- handler is disabled. Answers the deliveries that need a job. Two dispatchers never take the same event. Each
+-- handler is disabled. Queues the deliveries that are to run. Two dispatchers never take the same event. Each
 -- organisation has its turn: no more than p_share of its events, oldest first, then those of the next one after p_after.
 -- next_after is where to go on, NULL after the last organisation.
 -- +goose StatementBegin
-CREATE FUNCTION app.dispatch_events(p_limit integer, p_share integer, p_after uuid, OUT taken integer, OUT next_after uuid,
-    OUT org_ids uuid[], OUT event_ids uuid[], OUT handler_names text[], OUT event_types text[])
+CREATE FUNCTION app.dispatch_events(p_limit integer, p_share integer, p_after uuid, p_busy text[], OUT taken integer, OUT next_after uuid)
     LANGUAGE plpgsql VOLATILE SECURITY INVOKER
     SET search_path = '' SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
     AS $$
     DECLARE
-        batch      uuid[];
-        orgs       uuid[];
-        requeued   uuid[];
-        unfinished uuid[];
+        batch         uuid[];
+        orgs          uuid[];
+        requeued      uuid[];
+        org_ids       uuid[];
+        event_ids     uuid[];
+        handler_names text[];
+        event_types   text[];
+        unfinished    uuid[];
     BEGIN
         WITH RECURSIVE org AS (
             (SELECT o.org_id AS id FROM public.event_outbox o
@@ -619,6 +678,9 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, p_share integer, p_after uu
                array_agg(d.handler_name ORDER BY d.event_id), array_agg(h.event_type ORDER BY d.event_id)
         INTO org_ids, event_ids, handler_names, event_types
         FROM due d JOIN app.event_handlers h ON h.name = d.handler_name;
+        IF event_ids IS NOT NULL THEN
+            PERFORM app.enqueue_deliveries(org_ids, event_ids, handler_names, event_types, p_busy);
+        END IF;
         -- Nobody to wait for: these have been handled already.
         SELECT array_agg(b.id) INTO unfinished FROM unnest(batch) AS b (id) WHERE b.id <> ALL (coalesce(event_ids, '{}'));
         IF unfinished IS NOT NULL THEN
@@ -671,7 +733,8 @@ GRANT EXECUTE ON FUNCTION app.settle_event(uuid, uuid), app.disable_after(), app
     app.finish_deliveries(uuid[], uuid[], text, interval[], interval[], text, text, bigint),
     app.fail_taken(uuid, uuid, text, interval, interval, text, text, text, text, interval, text),
     app.start_delivery(uuid, uuid, text, uuid, interval, text, text, timestamptz, text),
-    app.hold_delivery(uuid, uuid, text, uuid), app.dispatch_events(integer, integer, uuid),
+    app.hold_delivery(uuid, uuid, text, uuid), app.enqueue_deliveries(uuid[], uuid[], text[], text[], text[]),
+    app.split_job(bigint, uuid[], uuid[]), app.wake_queue(text), app.dispatch_events(integer, integer, uuid, text[]),
     app.overdue_deliveries(interval, integer),
     public.mark_event_processed(uuid, uuid, text, uuid),
     public.mark_event_failed(uuid, uuid, text, uuid, text, text, interval, text) TO intime_worker;
@@ -679,7 +742,8 @@ GRANT EXECUTE ON FUNCTION app.settle_event(uuid, uuid), app.disable_after(), app
 RESET ROLE;
 
 -- +goose Down
-DROP FUNCTION app.overdue_deliveries(interval, integer), app.dispatch_events(integer, integer, uuid),
+DROP FUNCTION app.overdue_deliveries(interval, integer), app.enqueue_deliveries(uuid[], uuid[], text[], text[], text[]),
+    app.split_job(bigint, uuid[], uuid[]), app.wake_queue(text), app.dispatch_events(integer, integer, uuid, text[]),
     public.mark_event_failed(uuid, uuid, text, uuid, text, text, interval, text),
     public.mark_event_processed(uuid, uuid, text, uuid), app.hold_delivery(uuid, uuid, text, uuid),
     app.start_delivery(uuid, uuid, text, uuid, interval, text, text, timestamptz, text),

@@ -222,6 +222,7 @@ func (a *App) buildWorker(ctx context.Context) (err error) {
 	a.worker, err = open(ctx, postgres.Config{
 		URL: a.config.WorkerURL, ApplicationName: "intime worker", MaxConns: a.bus.Connections() + mailConnections,
 		StatementTimeout: eventbus.HandlerTimeout, IdleTimeout: eventbus.HandlerTimeout + handlerIdleMargin,
+		MinConns: workerMinConnections, Warm: eventbus.Warm(),
 	})
 	if err != nil {
 		return err

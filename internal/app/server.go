@@ -31,6 +31,8 @@ const (
 	// apiConnections suits a server with Postgres' default of 100 connections and a handful of processes.
 	apiConnections  = 16
 	mailConnections = 1
+	// workerMinConnections are open and warm before the first event.
+	workerMinConnections = 6
 	// handlerIdleMargin is how much longer than the handler a transaction may sit idle: the handler's own timeout comes
 	// first, the database's is for a process that stands still.
 	handlerIdleMargin = 5 * time.Second

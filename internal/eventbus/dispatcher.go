@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"github.com/intime-solutions/intime/internal/platform/postgres"
 )
@@ -23,9 +21,8 @@ const (
 // dispatcher gives committed events their deliveries and jobs. Every worker process has one; they share the work.
 type dispatcher struct {
 	bus   *Bus
-	db    *postgres.DB
-	river *river.Client[pgx.Tx]
-	after *uuid.UUID // the organisation after which the next batch begins; nil: the first
+	db    *postgres.DB // of its own: what it asks is planned once, and its commits do not wait for the disk
+	after *uuid.UUID   // the organisation after which the next batch begins; nil: the first
 }
 
 // run dispatches whenever it is woken, and at least once per interval, which is the sweep for what nobody told it of.
@@ -51,24 +48,17 @@ func (d *dispatcher) run(ctx context.Context) {
 	}
 }
 
-// runOnce dispatches one batch and says whether there may be more.
+// runOnce dispatches one batch and says whether there may be more. Should the server lose this commit in a crash, the events
+// are in the outbox again.
 func (d *dispatcher) runOnce(ctx context.Context) (more bool, err error) {
-	from := d.after
-	// Should the server lose this commit in a crash, the events are in the outbox again.
-	err = d.db.LoginRelaxed(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		var (
-			taken int
-			due   due
-		)
-		err := tx.QueryRow(ctx, `
-			SELECT taken, next_after, org_ids, event_ids, handler_names, event_types FROM app.dispatch_events($1, $2, $3)`,
-			dispatchBatch, dispatchShare, d.after).
-			Scan(&taken, &d.after, &due.orgIDs, &due.eventIDs, &due.handlers, &due.types)
-		if err != nil {
-			return fmt.Errorf("take events from the outbox: %w", err)
-		}
-		more = taken >= dispatchShare || from != nil
-		return insertJobs(ctx, tx, d.river, due.jobs(d.bus.slots.busy))
-	})
-	return more, err
+	var (
+		from  = d.after
+		taken int
+	)
+	err = d.db.LoginRow(ctx, `SELECT taken, next_after FROM app.dispatch_events($1, $2, $3, $4)`,
+		[]any{dispatchBatch, dispatchShare, from, d.bus.slots.busy()}, &taken, &d.after)
+	if err != nil {
+		return false, fmt.Errorf("dispatch events: %w", err)
+	}
+	return taken >= dispatchShare || from != nil, nil
 }

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"github.com/intime-solutions/intime/internal/platform/postgres"
@@ -63,7 +62,7 @@ type sweepWorker struct {
 }
 
 func (w *sweepWorker) Work(ctx context.Context, _ *river.Job[sweepArgs]) error {
-	found, err := w.bus.sweep(ctx, w.db, river.ClientFromContext[pgx.Tx](ctx))
+	found, err := w.bus.sweep(ctx, w.db)
 	if found > 0 {
 		w.bus.config.Logger.WarnContext(ctx, "overdue deliveries found", slog.Int("count", found))
 	}
@@ -71,18 +70,18 @@ func (w *sweepWorker) Work(ctx context.Context, _ *river.Job[sweepArgs]) error {
 }
 
 // sweep gives overdue deliveries another job and returns how many there were.
-func (b *Bus) sweep(ctx context.Context, db *postgres.DB, client *river.Client[pgx.Tx]) (found int, err error) {
+func (b *Bus) sweep(ctx context.Context, db *postgres.DB) (found int, err error) {
 	err = db.Login(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		var due due
 		err := tx.QueryRow(ctx, `
-			SELECT array_agg(org_id), array_agg(event_id), array_agg(handler_name), array_agg(event_type)
-			FROM app.overdue_deliveries($1, $2)`, b.config.SweepAfter, sweepBatch).
-			Scan(&due.orgIDs, &due.eventIDs, &due.handlers, &due.types)
+			WITH overdue AS MATERIALIZED (SELECT * FROM app.overdue_deliveries($1, $2)), queued AS MATERIALIZED (
+				SELECT app.enqueue_deliveries(array_agg(o.org_id), array_agg(o.event_id), array_agg(o.handler_name),
+					array_agg(o.event_type), '{}')
+				FROM overdue o HAVING count(*) > 0)
+			SELECT (SELECT count(*) FROM overdue) + 0 * (SELECT count(*) FROM queued)`, b.config.SweepAfter, sweepBatch).Scan(&found)
 		if err != nil {
-			return fmt.Errorf("find overdue deliveries: %w", err)
+			return fmt.Errorf("queue overdue deliveries: %w", err)
 		}
-		found = len(due.eventIDs)
-		return insertJobs(ctx, tx, client, due.jobs(b.slots.busy))
+		return nil
 	})
 	return found, err
 }

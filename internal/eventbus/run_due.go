@@ -25,12 +25,8 @@ type Attempted struct {
 // are those of Run, each in transactions of its own as the event's publisher. It is for tests that try a handler: no
 // workers have to run.
 func (b *Bus) RunDue(ctx context.Context, db *postgres.DB) ([]Attempted, error) {
-	client, err := b.newClient(db)
-	if err != nil {
-		return nil, err
-	}
 	var (
-		dispatch = &dispatcher{bus: b, db: db, river: client}
+		dispatch = &dispatcher{bus: b, db: db}
 		worker   = &deliveryWorker{bus: b, db: db}
 		seen     = map[dueDelivery]bool{}
 		made     []Attempted

@@ -40,12 +40,17 @@ func (b *Bus) Run(ctx context.Context, db *postgres.DB) error {
 	if err != nil {
 		return err
 	}
+	own, err := db.Dedicated(ctx)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
 	// River stops by itself when its context ends; ours has to outlive that, for the books of the last attempts.
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start the job queue: %w", err)
 	}
 	var group sync.WaitGroup
-	d := &dispatcher{bus: b, db: db, river: client}
+	d := &dispatcher{bus: b, db: own}
 	group.Go(func() { d.run(ctx) })
 	group.Go(func() { b.wake.listen(ctx, db, b.config.Logger) })
 	group.Go(func() { b.stayPresent(ctx, db) })
@@ -108,11 +113,12 @@ func (b *Bus) registry() (types, handlers []byte, err error) {
 	return types, handlers, err
 }
 
-// Connections is how many database connections Run needs at most: one for each delivery that runs, and a few for the
-// dispatcher and the queue itself. A pool that is smaller makes deliveries wait for each other.
+// Connections is how many database connections Run needs: one for each delivery that runs, and a few for the queue itself.
+// It allows for three types whose handlers all run, or hang, at once: more would be open for nothing, and a few processes
+// with more would be too many for one server.
 func (b *Bus) Connections() int32 {
-	const others = 8
-	return int32(b.config.Concurrency*len(b.queues()) + maintenanceWorkers + others) //nolint:gosec // at most a few thousand
+	const others, busyTypes = 8, 3
+	return int32(b.config.Concurrency*min(len(b.queues()), busyTypes) + maintenanceWorkers + others) //nolint:gosec // at most a few thousand
 }
 
 // queues are the River queues of the types that have handlers.

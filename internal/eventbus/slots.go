@@ -25,11 +25,17 @@ func newSlots(places int) *slots {
 	return &slots{perOrg: max(1, places-max(1, places/5)), taken: map[slot]int{}}
 }
 
-// busy says whether the organisation has its share.
-func (s *slots) busy(eventType string, org uuid.UUID) bool {
+// busy names the types and organisations that have their share, as app.enqueue_deliveries() wants them.
+func (s *slots) busy() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.taken[slot{eventType, org}] >= s.perOrg
+	busy := []string{}
+	for key, taken := range s.taken {
+		if taken >= s.perOrg {
+			busy = append(busy, key.eventType+" "+key.org.String())
+		}
+	}
+	return busy
 }
 
 // take takes a place, which release gives back; or says that the organisation has its share already.

@@ -23,6 +23,10 @@ type Config struct {
 	StatementTimeout time.Duration
 	// LockTimeout is how long a statement may wait for a lock. Default: 2 s.
 	LockTimeout time.Duration
+	// Warm are statements that each new connection runs before it is used: they plan what would be planned in somebody's way.
+	Warm []string
+	// MinConns is how many connections are open from the start. Default: 0.
+	MinConns int32
 	// IdleTimeout is how long a transaction may sit between two statements. Default: 10 s.
 	IdleTimeout time.Duration
 }
@@ -61,7 +65,10 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the database's connection string cannot be read: %w", err)
 	}
-	poolConfig.MaxConns = config.MaxConns
+	poolConfig.MaxConns, poolConfig.MinConns = config.MaxConns, config.MinConns
+	if len(config.Warm) > 0 {
+		poolConfig.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return warm(ctx, conn, config.Warm) }
+	}
 	poolConfig.ConnConfig.RuntimeParams["application_name"] = config.ApplicationName
 	// Times are UTC wherever they are shown.
 	poolConfig.ConnConfig.RuntimeParams["timezone"] = "UTC"
@@ -78,6 +85,32 @@ func Open(ctx context.Context, config Config) (*DB, error) {
 		return nil, describeConnect(err)
 	}
 	return &DB{pool: pool, config: config}, nil
+}
+
+// warm runs the statements. An older schema may lack what they call, and that is said elsewhere, so an error is none here.
+func warm(ctx context.Context, conn *pgx.Conn, statements []string) error {
+	for _, sql := range statements {
+		if _, err := conn.Exec(ctx, sql); err != nil && conn.IsClosed() {
+			return err
+		}
+	}
+	return nil
+}
+
+// Dedicated opens a DB of the same login with one connection of its own, whose commits do not wait for the disk: when the
+// server crashes within the next moment they may be lost, as a whole. The caller closes it.
+func (db *DB) Dedicated(ctx context.Context) (*DB, error) {
+	config := db.pool.Config()
+	config.MaxConns, config.MinConns, config.MinIdleConns, config.AfterConnect = 1, 1, 0, nil
+	config.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	// LoginRow sets none of its own.
+	config.ConnConfig.RuntimeParams["statement_timeout"] = milliseconds(db.config.StatementTimeout)
+	config.ConnConfig.RuntimeParams["lock_timeout"] = milliseconds(db.config.LockTimeout)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open a connection of its own: %w", err)
+	}
+	return &DB{pool: pool, config: db.config}, nil
 }
 
 // Close waits for the connections in use and closes all.
