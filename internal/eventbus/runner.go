@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
@@ -36,7 +37,12 @@ func (b *Bus) Run(ctx context.Context, db *postgres.DB) error {
 	if err := b.Register(ctx, db); err != nil {
 		return err
 	}
-	client, err := b.newClient(db)
+	queue, err := db.QueuePool(ctx)
+	if err != nil {
+		return err
+	}
+	defer queue.Close()
+	client, err := b.newClient(db, queue)
 	if err != nil {
 		return err
 	}
@@ -113,11 +119,12 @@ func (b *Bus) registry() (types, handlers []byte, err error) {
 	return types, handlers, err
 }
 
-// Connections is how many database connections Run needs: one for each delivery that runs, and a few for the queue itself.
+// Connections is how many database connections Run needs beside those of the queue and the dispatcher: one for each delivery
+// that runs, and a few for the periodic jobs.
 // It allows for three types whose handlers all run, or hang, at once: more would be open for nothing, and a few processes
 // with more would be too many for one server.
 func (b *Bus) Connections() int32 {
-	const others, busyTypes = 8, 3
+	const others, busyTypes = 2, 3
 	return int32(b.config.Concurrency*min(len(b.queues()), busyTypes) + maintenanceWorkers + others) //nolint:gosec // at most a few thousand
 }
 
@@ -130,7 +137,7 @@ func (b *Bus) queues() map[string]bool {
 	return queues
 }
 
-func (b *Bus) newClient(db *postgres.DB) (*river.Client[pgx.Tx], error) {
+func (b *Bus) newClient(db *postgres.DB, queue *pgxpool.Pool) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &deliveryWorker{bus: b, db: db}); err != nil {
 		return nil, err
@@ -148,7 +155,7 @@ func (b *Bus) newClient(db *postgres.DB) (*river.Client[pgx.Tx], error) {
 	for queue := range b.queues() {
 		queues[queue] = river.QueueConfig{MaxWorkers: b.config.Concurrency}
 	}
-	client, err := river.NewClient(riverpgxv5.New(db.QueuePool()), &river.Config{
+	client, err := river.NewClient(riverpgxv5.New(queue), &river.Config{
 		ID:                   b.config.Worker,
 		Logger:               telemetry.AtLeast(b.config.Logger, slog.LevelWarn),
 		Schema:               riverSchema,

@@ -54,6 +54,9 @@ type DB struct {
 	config Config
 }
 
+// queueConnections are what River needs for itself: it fetches for each queue, completes in batches, and looks after them.
+const queueConnections = 6
+
 // cancelDelay is how long a query that was cancelled has to end before its connection is given up: a server that cannot be
 // reached answers nothing. It is well within the second that a call may outlive its deadline by.
 const cancelDelay = 500 * time.Millisecond
@@ -122,13 +125,29 @@ func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
 // Stat tells how the pool is used.
 func (db *DB) Stat() *pgxpool.Stat { return db.pool.Stat() }
 
-// QueuePool returns the pool itself, for the job queue alone: its library brings its own queries. A lint refuses it
+// QueuePool opens a pool for the job queue alone: its library brings its own queries. The caller closes it. A lint refuses it
 // everywhere but in the event bus.
-func (db *DB) QueuePool() *pgxpool.Pool { return db.pool }
+func (db *DB) QueuePool(ctx context.Context) (*pgxpool.Pool, error) {
+	config := db.pool.Config()
+	config.MaxConns, config.MinConns, config.AfterConnect = queueConnections, 0, nil
+	config.ConnConfig.BuildContextWatcherHandler = closeWhenCancelled
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the queue's connections: %w", err)
+	}
+	return pool, nil
+}
+
+// closeWhenCancelled gives a connection up when its context ends, as pgx does by itself. It is for connections that listen:
+// asking the server to cancel makes pgx wait for 100 ms, in which nothing is heard.
+func closeWhenCancelled(conn *pgconn.PgConn) ctxwatch.Handler {
+	return &pgconn.DeadlineContextWatcherHandler{Conn: conn.Conn()}
+}
 
 // Listen connects outside the pool, for LISTEN and NOTIFY. The caller closes the connection.
 func (db *DB) Listen(ctx context.Context) (*pgx.Conn, error) {
 	config := db.pool.Config().ConnConfig
+	config.BuildContextWatcherHandler = closeWhenCancelled
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect for notifications: %w", err)
