@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -64,6 +65,21 @@ func handledAfterCrash(t *testing.T, as apptest.Clients, id string) {
 	}
 	require.Equal(t, []string{"first ATTEMPT_OUTCOME_CRASHED", "second ATTEMPT_OUTCOME_SUCCEEDED"}, attempts)
 	require.Equal(t, int32(2), event.GetDeliveries()[0].GetAttemptCount())
+}
+
+// A worker that is killed is missed within seconds, whatever the leases and River's own clocks say.
+func TestKill_WorkerIsMissed(t *testing.T) {
+	t.Parallel()
+	env := apptest.New(t, apptest.Options{})
+	ana := env.As(t, "admin")
+	kill := startWorker(t, env, "first")
+	id := running(t, ana, 3000)
+	kill()
+	killed := time.Now()
+	startWorker(t, env, "second")
+	ana.Await(t, id, eventv1.EventStatus_EVENT_STATUS_PROCESSED)
+	handledAfterCrash(t, ana, id)
+	t.Logf("handled %s after the kill, of which the handler took 3 s", time.Since(killed).Round(time.Millisecond))
 }
 
 // later makes the database believe that the process was killed two minutes ago: its lease is over, its job is stuck, and it

@@ -11,11 +11,9 @@ import (
 
 const (
 	// presenceInterval is how often a program that handles events says that it is there.
-	presenceInterval = 10 * time.Second
-	// presentFor is how long it counts as there after that.
-	presentFor = 35 * time.Second
-	// forgottenAfter is how long a program that ended without a word stays on the list.
-	forgottenAfter = 24 * time.Hour
+	presenceInterval = 3 * time.Second
+	// presentFor is how long it counts as there after that. Then it is lost, and others take over what it was doing.
+	presentFor = 4 * presenceInterval
 )
 
 // stayPresent keeps this program on the list of those that handle events, until the context ends.
@@ -25,6 +23,8 @@ func (b *Bus) stayPresent(ctx context.Context, db *postgres.DB) {
 	for {
 		if err := b.present(ctx, db); err != nil && ctx.Err() == nil {
 			b.config.Logger.WarnContext(ctx, "worker not listed", slog.Any("error", err))
+		} else if err := b.rescue(ctx, db); err != nil && ctx.Err() == nil {
+			b.config.Logger.WarnContext(ctx, "lost workers not looked for", slog.Any("error", err))
 		}
 		select {
 		case <-tick.C:
@@ -47,16 +47,27 @@ func (b *Bus) present(ctx context.Context, db *postgres.DB) error {
 	}
 	return db.LoginRelaxed(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := tx.Exec(ctx, `
-			WITH forgotten AS (DELETE FROM app.event_workers WHERE seen_at < now() - $4::interval)
 			INSERT INTO app.event_workers AS w (name, version, handler_names) VALUES ($1, $2, $3)
 			ON CONFLICT ON CONSTRAINT event_workers_pkey DO UPDATE
 			SET version = excluded.version, handler_names = excluded.handler_names, seen_at = now()`,
-			b.config.Worker, b.config.Version, names, forgottenAfter)
+			b.config.Worker, b.config.Version, names)
 		if err != nil {
 			return fmt.Errorf("list the worker: %w", err)
 		}
 		return nil
 	})
+}
+
+// rescue takes over what programs were doing that have not been seen for a while. The program itself was seen just now.
+func (b *Bus) rescue(ctx context.Context, db *postgres.DB) error {
+	var lost []string
+	if err := db.LoginRow(ctx, `SELECT app.rescue_from_lost($1)`, []any{presentFor}, &lost); err != nil {
+		return fmt.Errorf("look for lost workers: %w", err)
+	}
+	if len(lost) > 0 {
+		b.config.Logger.WarnContext(ctx, "workers lost", slog.Any("workers", lost))
+	}
+	return nil
 }
 
 func (b *Bus) absent(ctx context.Context, db *postgres.DB) error {

@@ -31,6 +31,7 @@ var executable = map[string][]string{
 	"app.dispatch_events(integer,integer,uuid,text[])":           {"intime_worker"},
 	"app.enqueue_deliveries(uuid[],uuid[],text[],text[],text[])": {"intime_worker"},
 	"app.split_job(bigint,uuid[],uuid[])":                        {"intime_worker"},
+	"app.rescue_from_lost(interval)":                             {"intime_worker"},
 	"app.wake_queue(text)":                                       {"intime_worker"},
 	"app.hold_delivery(uuid,uuid,text,uuid)":                     {"intime_worker"},
 	"app.skip_disabled(uuid[],uuid[],text)":                      {"intime_worker"},
