@@ -20,6 +20,7 @@ CREATE TABLE events (
     correlation_id uuid        NOT NULL,
     causation_id   uuid,
     depth          integer     NOT NULL DEFAULT 0,
+    changed_xid    xid8        NOT NULL DEFAULT pg_current_xact_id(),
     -- The organisation leads, as in every index: an index of ids alone would be walked through everybody's rows.
     CONSTRAINT events_pkey PRIMARY KEY (org_id, id),
     CONSTRAINT events_org_id_fkey FOREIGN KEY (org_id) REFERENCES organizations (id),
@@ -35,6 +36,7 @@ CREATE TABLE events (
 ) PARTITION BY RANGE (id);
 
 COMMENT ON COLUMN events.status IS 'Derived from the deliveries by app.settle_event().';
+COMMENT ON COLUMN events.changed_xid IS 'The transaction that changed the status last, for those who watch: see what committed since a snapshot.';
 COMMENT ON COLUMN events.correlation_id IS 'The id of the first event of the cascade; its own id at the first.';
 
 SELECT app.partition_by_month('events');
@@ -44,6 +46,7 @@ SELECT app.partition_by_month('events');
 CREATE INDEX events_status_idx ON events (org_id, status, id);
 CREATE INDEX events_type_idx ON events (org_id, type, status, id);
 CREATE INDEX events_correlation_id_idx ON events (org_id, correlation_id);
+CREATE INDEX events_changed_xid_idx ON events (org_id, changed_xid);
 CREATE INDEX events_created_by_idx ON events (org_id, created_by) WHERE created_by IS NOT NULL;
 
 -- The events that the dispatcher has not seen yet. A row leaves it in the transaction that makes the deliveries.
@@ -79,7 +82,7 @@ ALTER TABLE event_idempotency_keys FORCE ROW LEVEL SECURITY;
 
 GRANT SELECT, INSERT (id, org_id, type, schema_version, payload, metadata, created_by, source, correlation_id, causation_id, depth)
     ON events TO authenticated;
-GRANT SELECT, UPDATE (status, processed_at, retry_count, error_message) ON events TO intime_worker;
+GRANT SELECT, UPDATE (status, processed_at, retry_count, error_message, changed_xid) ON events TO intime_worker;
 GRANT INSERT ON event_outbox TO intime_bookkeeper;
 GRANT SELECT, DELETE, UPDATE ON event_outbox TO intime_worker;
 GRANT SELECT, INSERT ON event_idempotency_keys TO authenticated;

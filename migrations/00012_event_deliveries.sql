@@ -121,7 +121,8 @@ CREATE FUNCTION app.settle_event(p_org_id uuid, p_event_id uuid) RETURNS void
         PERFORM FROM public.events e WHERE e.org_id = p_org_id AND e.id = p_event_id FOR NO KEY UPDATE;
         UPDATE public.events e
         SET status = d.status, retry_count = d.retry_count, error_message = d.error_message,
-            processed_at = CASE WHEN d.status = 'processed' THEN clock_timestamp() END
+            processed_at = CASE WHEN d.status = 'processed' THEN clock_timestamp() END,
+            changed_xid = pg_current_xact_id()
         FROM (
             SELECT CASE WHEN bool_or(s.status = 'dead_letter') THEN 'dead_letter'
                         WHEN bool_or(s.status = 'failed') THEN 'failed'
@@ -414,7 +415,8 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, OUT taken integer, OUT even
         FROM public.event_deliveries d JOIN app.event_handlers h ON h.name = d.handler_name
         WHERE d.event_id = ANY (batch) AND d.status = 'pending';
         -- Nobody to wait for: these have been handled already.
-        UPDATE public.events e SET status = 'processed', processed_at = clock_timestamp()
+        UPDATE public.events e
+        SET status = 'processed', processed_at = clock_timestamp(), changed_xid = pg_current_xact_id()
         FROM unnest(orgs, batch) AS b (org_id, id)
         WHERE e.org_id = b.org_id AND e.id = b.id AND e.status = 'pending' AND NOT EXISTS (
             SELECT FROM public.event_deliveries d

@@ -3,7 +3,7 @@
 -- +goose Up
 SET LOCAL ROLE intime_owner;
 
-GRANT SELECT, UPDATE (status, retry_count, error_message, processed_at, metadata) ON events TO intime_bookkeeper;
+GRANT SELECT, UPDATE (status, retry_count, error_message, processed_at, metadata, changed_xid) ON events TO intime_bookkeeper;
 GRANT SELECT, UPDATE ON event_deliveries TO intime_bookkeeper;
 
 -- The functions below run as this role: they stay in the caller's organisation even so.
@@ -43,6 +43,7 @@ CREATE FUNCTION app.requeue_deliveries(p_event_ids uuid[], p_handler_name text, 
         SELECT coalesce(array_agg(DISTINCT b.event_id), '{}') INTO requeued FROM back b;
         UPDATE public.events e
         SET status = 'pending', retry_count = 0, error_message = NULL, processed_at = NULL,
+            changed_xid = pg_current_xact_id(),
             metadata = e.metadata || jsonb_strip_nulls(jsonb_build_object(
                 'replayed', true, 'replayed_at', clock_timestamp(), 'replayed_by', auth.uid()))
         WHERE e.id = ANY (requeued);

@@ -57,6 +57,9 @@ func (d *dispatcher) runOnce(ctx context.Context) (taken int, err error) {
 		if err != nil {
 			return fmt.Errorf("take events from the outbox: %w", err)
 		}
+		if taken > 0 {
+			tx.AfterCommit(d.bus.wake.changed)
+		}
 		return due.insert(ctx, tx, d.river)
 	})
 	return taken, err

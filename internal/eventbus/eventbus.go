@@ -36,6 +36,16 @@ type Config struct {
 	HandlerTimeout time.Duration
 	// DrainTimeout is how long running handlers may go on when the process stops. Default: 10 s.
 	DrainTimeout time.Duration
+	// Watch says how events are watched.
+	Watch WatchConfig
+}
+
+// WatchConfig says how events are watched.
+type WatchConfig struct {
+	// Heartbeat is how long a watch that has nothing to send stays silent. Default: 15 s.
+	Heartbeat time.Duration
+	// Interval is how often the process looks for changes that nobody woke it for. Default: 1 s.
+	Interval time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -59,6 +69,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = 10 * time.Second
+	}
+	if c.Watch.Heartbeat == 0 {
+		c.Watch.Heartbeat = 15 * time.Second
+	}
+	if c.Watch.Interval == 0 {
+		c.Watch.Interval = time.Second
 	}
 	return c
 }

@@ -95,6 +95,7 @@ func (w *deliveryWorker) attempt(ctx context.Context, job *river.Job[deliveryArg
 	defer cancel()
 	ctx = withRun(ctx, &run{eventID: a.EventID, eventType: a.EventType, correlationID: a.CorrelationID, depth: a.Depth})
 	return w.db.Login(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+		tx.AfterCommit(w.bus.wake.changed)
 		if held, err := a.hold(ctx, tx); err != nil || !held {
 			return errors.Join(err, abandonedUnless(held || err != nil))
 		}
@@ -125,6 +126,7 @@ func (w *deliveryWorker) failed(work context.Context, job *river.Job[deliveryArg
 	var now standing
 	for {
 		err := w.db.Login(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			tx.AfterCommit(w.bus.wake.changed)
 			var err error
 			if now, err = a.fail(ctx, tx, f); err != nil {
 				return fmt.Errorf("mark the delivery failed: %w", err)

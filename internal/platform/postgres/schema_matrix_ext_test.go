@@ -115,8 +115,8 @@ func TestSchema_Columns(t *testing.T) {
 		"authenticated INSERT outgoing_mails: dedup_key, html_body, org_id, recipient, recipient_name, subject, text_body",
 		"authenticated UPDATE event_subscriptions: auto_disabled_at, disabled_at, disabled_by, disabled_reason, " +
 			"failing_events, is_active",
-		"intime_bookkeeper UPDATE events: error_message, metadata, processed_at, retry_count, status",
-		"intime_worker UPDATE events: error_message, processed_at, retry_count, status",
+		"intime_bookkeeper UPDATE events: changed_xid, error_message, metadata, processed_at, retry_count, status",
+		"intime_worker UPDATE events: changed_xid, error_message, processed_at, retry_count, status",
 		"intime_worker UPDATE outgoing_mails: attempt_count, error_message, next_attempt_at, sent_at, status",
 	}, column[string](t, w.Admin, `
 		SELECT format('%s %s %s: %s', a.grantee::regrole, a.privilege_type, attrelid::regclass, string_agg(attname, ', ' ORDER BY attname))

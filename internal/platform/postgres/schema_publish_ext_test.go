@@ -37,6 +37,7 @@ var executable = map[string][]string{
 	"app.disable_after()":                                       {"intime_worker"},
 	"app.note_failure(uuid,text,uuid,text)":                     {"intime_worker"},
 	"app.note_success(uuid,text)":                               {"intime_worker"},
+	"app.record_export(jsonb)":                                  {"authenticated"},
 	"app.run_skipped(text,timestamp with time zone,integer)":    {"authenticated"},
 	"replay_failed_events(uuid[])":                              {"authenticated"},
 	"app.start_delivery(uuid,text,uuid,interval,text,text)":     {"intime_worker"},

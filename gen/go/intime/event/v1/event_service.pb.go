@@ -27,6 +27,68 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ExportFormat is the format of an export.
+type ExportFormat int32
+
+const (
+	// Not a format.
+	ExportFormat_EXPORT_FORMAT_UNSPECIFIED ExportFormat = 0
+	// An array of objects, their keys named like the columns.
+	ExportFormat_EXPORT_FORMAT_JSON ExportFormat = 1
+	// The same objects, one a line.
+	ExportFormat_EXPORT_FORMAT_NDJSON ExportFormat = 2
+	// Comma-separated values by RFC 4180, with a header; payload and metadata are JSON. A cell that a spreadsheet would take
+	// for a formula begins with an apostrophe.
+	ExportFormat_EXPORT_FORMAT_CSV ExportFormat = 3
+	// A batch in the JSON format of CloudEvents 1.0, with the extensions correlationid, causationid and schemaversion.
+	ExportFormat_EXPORT_FORMAT_CLOUDEVENTS ExportFormat = 4
+)
+
+// Enum value maps for ExportFormat.
+var (
+	ExportFormat_name = map[int32]string{
+		0: "EXPORT_FORMAT_UNSPECIFIED",
+		1: "EXPORT_FORMAT_JSON",
+		2: "EXPORT_FORMAT_NDJSON",
+		3: "EXPORT_FORMAT_CSV",
+		4: "EXPORT_FORMAT_CLOUDEVENTS",
+	}
+	ExportFormat_value = map[string]int32{
+		"EXPORT_FORMAT_UNSPECIFIED": 0,
+		"EXPORT_FORMAT_JSON":        1,
+		"EXPORT_FORMAT_NDJSON":      2,
+		"EXPORT_FORMAT_CSV":         3,
+		"EXPORT_FORMAT_CLOUDEVENTS": 4,
+	}
+)
+
+func (x ExportFormat) Enum() *ExportFormat {
+	p := new(ExportFormat)
+	*p = x
+	return p
+}
+
+func (x ExportFormat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExportFormat) Descriptor() protoreflect.EnumDescriptor {
+	return file_intime_event_v1_event_service_proto_enumTypes[0].Descriptor()
+}
+
+func (ExportFormat) Type() protoreflect.EnumType {
+	return &file_intime_event_v1_event_service_proto_enumTypes[0]
+}
+
+func (x ExportFormat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExportFormat.Descriptor instead.
+func (ExportFormat) EnumDescriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{0}
+}
+
 // PublishEventRequest is the request of PublishEvent.
 type PublishEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -605,6 +667,441 @@ func (x *ListEventsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// WatchEventsRequest is the request of WatchEvents. Every filter that is given must match.
+type WatchEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only events of these types.
+	Types []string `protobuf:"bytes,1,rep,name=types,proto3" json:"types,omitempty"`
+	// Only events that stand at one of these.
+	Statuses []EventStatus `protobuf:"varint,2,rep,packed,name=statuses,proto3,enum=intime.event.v1.EventStatus" json:"statuses,omitempty"`
+	// The resume_token of the last message that arrived, with the same filters: what happened since then is sent first.
+	// Empty to begin now.
+	ResumeToken   string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEventsRequest) Reset() {
+	*x = WatchEventsRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEventsRequest) ProtoMessage() {}
+
+func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
+func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *WatchEventsRequest) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *WatchEventsRequest) GetStatuses() []EventStatus {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+func (x *WatchEventsRequest) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+// WatchEventsResponse is one message of the answer of WatchEvents.
+type WatchEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Events as they stand now, with their deliveries, in the order of their changes; none where the message only says that
+	// the connection is alive.
+	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Where the watch goes on after this message; valid for a week.
+	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEventsResponse) Reset() {
+	*x = WatchEventsResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEventsResponse) ProtoMessage() {}
+
+func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
+func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WatchEventsResponse) GetEvents() []*Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *WatchEventsResponse) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+// ExportEventsRequest is the request of ExportEvents. Every filter that is given must match.
+type ExportEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The format of the file.
+	Format ExportFormat `protobuf:"varint,1,opt,name=format,proto3,enum=intime.event.v1.ExportFormat" json:"format,omitempty"`
+	// Only events of these types.
+	Types []string `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`
+	// Only events that stand at one of these.
+	Statuses []EventStatus `protobuf:"varint,3,rep,packed,name=statuses,proto3,enum=intime.event.v1.EventStatus" json:"statuses,omitempty"`
+	// Only events with a delivery to this handler.
+	HandlerName string `protobuf:"bytes,4,opt,name=handler_name,json=handlerName,proto3" json:"handler_name,omitempty"`
+	// Only events published at this time or later.
+	PublishedAfter *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=published_after,json=publishedAfter,proto3" json:"published_after,omitempty"`
+	// Only events published before this time.
+	PublishedBefore *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=published_before,json=publishedBefore,proto3" json:"published_before,omitempty"`
+	// Only the event with this id, or the events with this correlation id.
+	Id            string `protobuf:"bytes,7,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportEventsRequest) Reset() {
+	*x = ExportEventsRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportEventsRequest) ProtoMessage() {}
+
+func (x *ExportEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportEventsRequest.ProtoReflect.Descriptor instead.
+func (*ExportEventsRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ExportEventsRequest) GetFormat() ExportFormat {
+	if x != nil {
+		return x.Format
+	}
+	return ExportFormat_EXPORT_FORMAT_UNSPECIFIED
+}
+
+func (x *ExportEventsRequest) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *ExportEventsRequest) GetStatuses() []EventStatus {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+func (x *ExportEventsRequest) GetHandlerName() string {
+	if x != nil {
+		return x.HandlerName
+	}
+	return ""
+}
+
+func (x *ExportEventsRequest) GetPublishedAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PublishedAfter
+	}
+	return nil
+}
+
+func (x *ExportEventsRequest) GetPublishedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PublishedBefore
+	}
+	return nil
+}
+
+func (x *ExportEventsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// ExportEventsResponse is one message of the answer of ExportEvents: the header, then parts of the file, then the summary.
+type ExportEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the message holds.
+	//
+	// Types that are valid to be assigned to Content:
+	//
+	//	*ExportEventsResponse_Header
+	//	*ExportEventsResponse_Chunk
+	//	*ExportEventsResponse_Summary
+	Content       isExportEventsResponse_Content `protobuf_oneof:"content"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportEventsResponse) Reset() {
+	*x = ExportEventsResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportEventsResponse) ProtoMessage() {}
+
+func (x *ExportEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportEventsResponse.ProtoReflect.Descriptor instead.
+func (*ExportEventsResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ExportEventsResponse) GetContent() isExportEventsResponse_Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *ExportEventsResponse) GetHeader() *ExportHeader {
+	if x != nil {
+		if x, ok := x.Content.(*ExportEventsResponse_Header); ok {
+			return x.Header
+		}
+	}
+	return nil
+}
+
+func (x *ExportEventsResponse) GetChunk() []byte {
+	if x != nil {
+		if x, ok := x.Content.(*ExportEventsResponse_Chunk); ok {
+			return x.Chunk
+		}
+	}
+	return nil
+}
+
+func (x *ExportEventsResponse) GetSummary() *ExportSummary {
+	if x != nil {
+		if x, ok := x.Content.(*ExportEventsResponse_Summary); ok {
+			return x.Summary
+		}
+	}
+	return nil
+}
+
+type isExportEventsResponse_Content interface {
+	isExportEventsResponse_Content()
+}
+
+type ExportEventsResponse_Header struct {
+	// What the file is; the first message.
+	Header *ExportHeader `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
+}
+
+type ExportEventsResponse_Chunk struct {
+	// The next part of the file.
+	Chunk []byte `protobuf:"bytes,2,opt,name=chunk,proto3,oneof"`
+}
+
+type ExportEventsResponse_Summary struct {
+	// What was exported; the last message. Without it the file is not whole.
+	Summary *ExportSummary `protobuf:"bytes,3,opt,name=summary,proto3,oneof"`
+}
+
+func (*ExportEventsResponse_Header) isExportEventsResponse_Content() {}
+
+func (*ExportEventsResponse_Chunk) isExportEventsResponse_Content() {}
+
+func (*ExportEventsResponse_Summary) isExportEventsResponse_Content() {}
+
+// ExportHeader says what an exported file is.
+type ExportHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The media type, for example "text/csv; charset=utf-8; header=present".
+	ContentType string `protobuf:"bytes,1,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// A name for the file, for example "events-20250131T120000Z.csv".
+	FileName      string `protobuf:"bytes,2,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportHeader) Reset() {
+	*x = ExportHeader{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportHeader) ProtoMessage() {}
+
+func (x *ExportHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportHeader.ProtoReflect.Descriptor instead.
+func (*ExportHeader) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ExportHeader) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *ExportHeader) GetFileName() string {
+	if x != nil {
+		return x.FileName
+	}
+	return ""
+}
+
+// ExportSummary says what was exported.
+type ExportSummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many events.
+	RowCount int32 `protobuf:"varint,1,opt,name=row_count,json=rowCount,proto3" json:"row_count,omitempty"`
+	// Whether there are more that match, beyond the 1,000 newest.
+	Truncated     bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportSummary) Reset() {
+	*x = ExportSummary{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportSummary) ProtoMessage() {}
+
+func (x *ExportSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportSummary.ProtoReflect.Descriptor instead.
+func (*ExportSummary) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ExportSummary) GetRowCount() int32 {
+	if x != nil {
+		return x.RowCount
+	}
+	return 0
+}
+
+func (x *ExportSummary) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
 // ListEventTypesRequest is the request of ListEventTypes.
 type ListEventTypesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -614,7 +1111,7 @@ type ListEventTypesRequest struct {
 
 func (x *ListEventTypesRequest) Reset() {
 	*x = ListEventTypesRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +1123,7 @@ func (x *ListEventTypesRequest) String() string {
 func (*ListEventTypesRequest) ProtoMessage() {}
 
 func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +1136,7 @@ func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesRequest.ProtoReflect.Descriptor instead.
 func (*ListEventTypesRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{10}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{16}
 }
 
 // ListEventTypesResponse is the response of ListEventTypes.
@@ -653,7 +1150,7 @@ type ListEventTypesResponse struct {
 
 func (x *ListEventTypesResponse) Reset() {
 	*x = ListEventTypesResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -665,7 +1162,7 @@ func (x *ListEventTypesResponse) String() string {
 func (*ListEventTypesResponse) ProtoMessage() {}
 
 func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -678,7 +1175,7 @@ func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesResponse.ProtoReflect.Descriptor instead.
 func (*ListEventTypesResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{11}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListEventTypesResponse) GetEventTypes() []*EventTypeInfo {
@@ -705,7 +1202,7 @@ type EventTypeInfo struct {
 
 func (x *EventTypeInfo) Reset() {
 	*x = EventTypeInfo{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +1214,7 @@ func (x *EventTypeInfo) String() string {
 func (*EventTypeInfo) ProtoMessage() {}
 
 func (x *EventTypeInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +1227,7 @@ func (x *EventTypeInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventTypeInfo.ProtoReflect.Descriptor instead.
 func (*EventTypeInfo) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{12}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EventTypeInfo) GetName() string {
@@ -808,7 +1305,37 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"\bevent.id\x12-Search by a whole event id or correlation id.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')\xd8\x01\x01R\x02id\"l\n" +
 	"\x12ListEventsResponse\x12.\n" +
 	"\x06events\x18\x01 \x03(\v2\x16.intime.event.v1.EventR\x06events\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x17\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb7\x01\n" +
+	"\x12WatchEventsRequest\x12&\n" +
+	"\x05types\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x01\x18dR\x05types\x12K\n" +
+	"\bstatuses\x18\x02 \x03(\x0e2\x1c.intime.event.v1.EventStatusB\x11\xbaH\x0e\x92\x01\v\x10\x04\"\a\x82\x01\x04\x10\x01 \x00R\bstatuses\x12,\n" +
+	"\fresume_token\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01R\vresumeToken\"h\n" +
+	"\x13WatchEventsResponse\x12.\n" +
+	"\x06events\x18\x01 \x03(\v2\x16.intime.event.v1.EventR\x06events\x12!\n" +
+	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\"\xf8\x04\n" +
+	"\x13ExportEventsRequest\x12\x96\x01\n" +
+	"\x06format\x18\x01 \x01(\x0e2\x1d.intime.event.v1.ExportFormatB_\xbaH\\\xba\x01Y\n" +
+	"\rexport.format\x122Choose a format: JSON, NDJSON, CSV or CloudEvents.\x1a\x14this in [1, 2, 3, 4]R\x06format\x12&\n" +
+	"\x05types\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x01\x18dR\x05types\x12K\n" +
+	"\bstatuses\x18\x03 \x03(\x0e2\x1c.intime.event.v1.EventStatusB\x11\xbaH\x0e\x92\x01\v\x10\x04\"\a\x82\x01\x04\x10\x01 \x00R\bstatuses\x12*\n" +
+	"\fhandler_name\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18dR\vhandlerName\x12C\n" +
+	"\x0fpublished_after\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0epublishedAfter\x12E\n" +
+	"\x10published_before\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0fpublishedBefore\x12\x9a\x01\n" +
+	"\x02id\x18\a \x01(\tB\x89\x01\xbaH\x85\x01\xba\x01\x7f\n" +
+	"\bevent.id\x12-Search by a whole event id or correlation id.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')\xd8\x01\x01R\x02id\"\xae\x01\n" +
+	"\x14ExportEventsResponse\x127\n" +
+	"\x06header\x18\x01 \x01(\v2\x1d.intime.event.v1.ExportHeaderH\x00R\x06header\x12\x16\n" +
+	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunk\x12:\n" +
+	"\asummary\x18\x03 \x01(\v2\x1e.intime.event.v1.ExportSummaryH\x00R\asummaryB\t\n" +
+	"\acontent\"N\n" +
+	"\fExportHeader\x12!\n" +
+	"\fcontent_type\x18\x01 \x01(\tR\vcontentType\x12\x1b\n" +
+	"\tfile_name\x18\x02 \x01(\tR\bfileName\"J\n" +
+	"\rExportSummary\x12\x1b\n" +
+	"\trow_count\x18\x01 \x01(\x05R\browCount\x12\x1c\n" +
+	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"\x17\n" +
 	"\x15ListEventTypesRequest\"Y\n" +
 	"\x16ListEventTypesResponse\x12?\n" +
 	"\vevent_types\x18\x01 \x03(\v2\x1e.intime.event.v1.EventTypeInfoR\n" +
@@ -817,7 +1344,13 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
 	"\x0eschema_version\x18\x02 \x01(\x05R\rschemaVersion\x12!\n" +
 	"\fmessage_name\x18\x03 \x01(\tR\vmessageName\x12#\n" +
-	"\rhandler_names\x18\x04 \x03(\tR\fhandlerNames2\xb1\x05\n" +
+	"\rhandler_names\x18\x04 \x03(\tR\fhandlerNames*\x95\x01\n" +
+	"\fExportFormat\x12\x1d\n" +
+	"\x19EXPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12EXPORT_FORMAT_JSON\x10\x01\x12\x18\n" +
+	"\x14EXPORT_FORMAT_NDJSON\x10\x02\x12\x15\n" +
+	"\x11EXPORT_FORMAT_CSV\x10\x03\x12\x1d\n" +
+	"\x19EXPORT_FORMAT_CLOUDEVENTS\x10\x042\x95\a\n" +
 	"\fEventService\x12o\n" +
 	"\fPublishEvent\x12$.intime.event.v1.PublishEventRequest\x1a%.intime.event.v1.PublishEventResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:create\x12r\n" +
 	"\rPublishEvents\x12%.intime.event.v1.PublishEventsRequest\x1a&.intime.event.v1.PublishEventsResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:create\x12r\n" +
@@ -826,7 +1359,10 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"event:read\x90\x02\x01\x12j\n" +
 	"\n" +
 	"ListEvents\x12\".intime.event.v1.ListEventsRequest\x1a#.intime.event.v1.ListEventsResponse\"\x13\xaa\xbb\x18\f\x12\n" +
-	"event:read\x90\x02\x01\x12v\n" +
+	"event:read\x90\x02\x01\x12o\n" +
+	"\vWatchEvents\x12#.intime.event.v1.WatchEventsRequest\x1a$.intime.event.v1.WatchEventsResponse\"\x13\xaa\xbb\x18\f\x12\n" +
+	"event:read\x90\x02\x010\x01\x12q\n" +
+	"\fExportEvents\x12$.intime.event.v1.ExportEventsRequest\x1a%.intime.event.v1.ExportEventsResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:export0\x01\x12v\n" +
 	"\x0eListEventTypes\x12&.intime.event.v1.ListEventTypesRequest\x1a'.intime.event.v1.ListEventTypesResponse\"\x13\xaa\xbb\x18\f\x12\n" +
 	"event:read\x90\x02\x01B\xc9\x01\n" +
 	"\x13com.intime.event.v1B\x11EventServiceProtoP\x01ZAgithub.com/intime-solutions/intime/gen/go/intime/event/v1;eventv1\xa2\x02\x03IEX\xaa\x02\x0fIntime.Event.V1\xca\x02\x0fIntime\\Event\\V1\xe2\x02\x1bIntime\\Event\\V1\\GPBMetadata\xea\x02\x11Intime::Event::V1b\x06proto3"
@@ -843,53 +1379,73 @@ func file_intime_event_v1_event_service_proto_rawDescGZIP() []byte {
 	return file_intime_event_v1_event_service_proto_rawDescData
 }
 
-var file_intime_event_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_intime_event_v1_event_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_intime_event_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_intime_event_v1_event_service_proto_goTypes = []any{
-	(*PublishEventRequest)(nil),    // 0: intime.event.v1.PublishEventRequest
-	(*PublishEventResponse)(nil),   // 1: intime.event.v1.PublishEventResponse
-	(*PublishEventsRequest)(nil),   // 2: intime.event.v1.PublishEventsRequest
-	(*PublishEventsResponse)(nil),  // 3: intime.event.v1.PublishEventsResponse
-	(*ReplayEventsRequest)(nil),    // 4: intime.event.v1.ReplayEventsRequest
-	(*ReplayEventsResponse)(nil),   // 5: intime.event.v1.ReplayEventsResponse
-	(*GetEventRequest)(nil),        // 6: intime.event.v1.GetEventRequest
-	(*GetEventResponse)(nil),       // 7: intime.event.v1.GetEventResponse
-	(*ListEventsRequest)(nil),      // 8: intime.event.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),     // 9: intime.event.v1.ListEventsResponse
-	(*ListEventTypesRequest)(nil),  // 10: intime.event.v1.ListEventTypesRequest
-	(*ListEventTypesResponse)(nil), // 11: intime.event.v1.ListEventTypesResponse
-	(*EventTypeInfo)(nil),          // 12: intime.event.v1.EventTypeInfo
-	(*structpb.Struct)(nil),        // 13: google.protobuf.Struct
-	(*Event)(nil),                  // 14: intime.event.v1.Event
-	(EventStatus)(0),               // 15: intime.event.v1.EventStatus
-	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
+	(ExportFormat)(0),              // 0: intime.event.v1.ExportFormat
+	(*PublishEventRequest)(nil),    // 1: intime.event.v1.PublishEventRequest
+	(*PublishEventResponse)(nil),   // 2: intime.event.v1.PublishEventResponse
+	(*PublishEventsRequest)(nil),   // 3: intime.event.v1.PublishEventsRequest
+	(*PublishEventsResponse)(nil),  // 4: intime.event.v1.PublishEventsResponse
+	(*ReplayEventsRequest)(nil),    // 5: intime.event.v1.ReplayEventsRequest
+	(*ReplayEventsResponse)(nil),   // 6: intime.event.v1.ReplayEventsResponse
+	(*GetEventRequest)(nil),        // 7: intime.event.v1.GetEventRequest
+	(*GetEventResponse)(nil),       // 8: intime.event.v1.GetEventResponse
+	(*ListEventsRequest)(nil),      // 9: intime.event.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),     // 10: intime.event.v1.ListEventsResponse
+	(*WatchEventsRequest)(nil),     // 11: intime.event.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),    // 12: intime.event.v1.WatchEventsResponse
+	(*ExportEventsRequest)(nil),    // 13: intime.event.v1.ExportEventsRequest
+	(*ExportEventsResponse)(nil),   // 14: intime.event.v1.ExportEventsResponse
+	(*ExportHeader)(nil),           // 15: intime.event.v1.ExportHeader
+	(*ExportSummary)(nil),          // 16: intime.event.v1.ExportSummary
+	(*ListEventTypesRequest)(nil),  // 17: intime.event.v1.ListEventTypesRequest
+	(*ListEventTypesResponse)(nil), // 18: intime.event.v1.ListEventTypesResponse
+	(*EventTypeInfo)(nil),          // 19: intime.event.v1.EventTypeInfo
+	(*structpb.Struct)(nil),        // 20: google.protobuf.Struct
+	(*Event)(nil),                  // 21: intime.event.v1.Event
+	(EventStatus)(0),               // 22: intime.event.v1.EventStatus
+	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
 }
 var file_intime_event_v1_event_service_proto_depIdxs = []int32{
-	13, // 0: intime.event.v1.PublishEventRequest.payload:type_name -> google.protobuf.Struct
-	0,  // 1: intime.event.v1.PublishEventsRequest.events:type_name -> intime.event.v1.PublishEventRequest
-	1,  // 2: intime.event.v1.PublishEventsResponse.events:type_name -> intime.event.v1.PublishEventResponse
-	14, // 3: intime.event.v1.GetEventResponse.event:type_name -> intime.event.v1.Event
-	15, // 4: intime.event.v1.ListEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
-	16, // 5: intime.event.v1.ListEventsRequest.published_after:type_name -> google.protobuf.Timestamp
-	16, // 6: intime.event.v1.ListEventsRequest.published_before:type_name -> google.protobuf.Timestamp
-	14, // 7: intime.event.v1.ListEventsResponse.events:type_name -> intime.event.v1.Event
-	12, // 8: intime.event.v1.ListEventTypesResponse.event_types:type_name -> intime.event.v1.EventTypeInfo
-	0,  // 9: intime.event.v1.EventService.PublishEvent:input_type -> intime.event.v1.PublishEventRequest
-	2,  // 10: intime.event.v1.EventService.PublishEvents:input_type -> intime.event.v1.PublishEventsRequest
-	4,  // 11: intime.event.v1.EventService.ReplayEvents:input_type -> intime.event.v1.ReplayEventsRequest
-	6,  // 12: intime.event.v1.EventService.GetEvent:input_type -> intime.event.v1.GetEventRequest
-	8,  // 13: intime.event.v1.EventService.ListEvents:input_type -> intime.event.v1.ListEventsRequest
-	10, // 14: intime.event.v1.EventService.ListEventTypes:input_type -> intime.event.v1.ListEventTypesRequest
-	1,  // 15: intime.event.v1.EventService.PublishEvent:output_type -> intime.event.v1.PublishEventResponse
-	3,  // 16: intime.event.v1.EventService.PublishEvents:output_type -> intime.event.v1.PublishEventsResponse
-	5,  // 17: intime.event.v1.EventService.ReplayEvents:output_type -> intime.event.v1.ReplayEventsResponse
-	7,  // 18: intime.event.v1.EventService.GetEvent:output_type -> intime.event.v1.GetEventResponse
-	9,  // 19: intime.event.v1.EventService.ListEvents:output_type -> intime.event.v1.ListEventsResponse
-	11, // 20: intime.event.v1.EventService.ListEventTypes:output_type -> intime.event.v1.ListEventTypesResponse
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	20, // 0: intime.event.v1.PublishEventRequest.payload:type_name -> google.protobuf.Struct
+	1,  // 1: intime.event.v1.PublishEventsRequest.events:type_name -> intime.event.v1.PublishEventRequest
+	2,  // 2: intime.event.v1.PublishEventsResponse.events:type_name -> intime.event.v1.PublishEventResponse
+	21, // 3: intime.event.v1.GetEventResponse.event:type_name -> intime.event.v1.Event
+	22, // 4: intime.event.v1.ListEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
+	23, // 5: intime.event.v1.ListEventsRequest.published_after:type_name -> google.protobuf.Timestamp
+	23, // 6: intime.event.v1.ListEventsRequest.published_before:type_name -> google.protobuf.Timestamp
+	21, // 7: intime.event.v1.ListEventsResponse.events:type_name -> intime.event.v1.Event
+	22, // 8: intime.event.v1.WatchEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
+	21, // 9: intime.event.v1.WatchEventsResponse.events:type_name -> intime.event.v1.Event
+	0,  // 10: intime.event.v1.ExportEventsRequest.format:type_name -> intime.event.v1.ExportFormat
+	22, // 11: intime.event.v1.ExportEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
+	23, // 12: intime.event.v1.ExportEventsRequest.published_after:type_name -> google.protobuf.Timestamp
+	23, // 13: intime.event.v1.ExportEventsRequest.published_before:type_name -> google.protobuf.Timestamp
+	15, // 14: intime.event.v1.ExportEventsResponse.header:type_name -> intime.event.v1.ExportHeader
+	16, // 15: intime.event.v1.ExportEventsResponse.summary:type_name -> intime.event.v1.ExportSummary
+	19, // 16: intime.event.v1.ListEventTypesResponse.event_types:type_name -> intime.event.v1.EventTypeInfo
+	1,  // 17: intime.event.v1.EventService.PublishEvent:input_type -> intime.event.v1.PublishEventRequest
+	3,  // 18: intime.event.v1.EventService.PublishEvents:input_type -> intime.event.v1.PublishEventsRequest
+	5,  // 19: intime.event.v1.EventService.ReplayEvents:input_type -> intime.event.v1.ReplayEventsRequest
+	7,  // 20: intime.event.v1.EventService.GetEvent:input_type -> intime.event.v1.GetEventRequest
+	9,  // 21: intime.event.v1.EventService.ListEvents:input_type -> intime.event.v1.ListEventsRequest
+	11, // 22: intime.event.v1.EventService.WatchEvents:input_type -> intime.event.v1.WatchEventsRequest
+	13, // 23: intime.event.v1.EventService.ExportEvents:input_type -> intime.event.v1.ExportEventsRequest
+	17, // 24: intime.event.v1.EventService.ListEventTypes:input_type -> intime.event.v1.ListEventTypesRequest
+	2,  // 25: intime.event.v1.EventService.PublishEvent:output_type -> intime.event.v1.PublishEventResponse
+	4,  // 26: intime.event.v1.EventService.PublishEvents:output_type -> intime.event.v1.PublishEventsResponse
+	6,  // 27: intime.event.v1.EventService.ReplayEvents:output_type -> intime.event.v1.ReplayEventsResponse
+	8,  // 28: intime.event.v1.EventService.GetEvent:output_type -> intime.event.v1.GetEventResponse
+	10, // 29: intime.event.v1.EventService.ListEvents:output_type -> intime.event.v1.ListEventsResponse
+	12, // 30: intime.event.v1.EventService.WatchEvents:output_type -> intime.event.v1.WatchEventsResponse
+	14, // 31: intime.event.v1.EventService.ExportEvents:output_type -> intime.event.v1.ExportEventsResponse
+	18, // 32: intime.event.v1.EventService.ListEventTypes:output_type -> intime.event.v1.ListEventTypesResponse
+	25, // [25:33] is the sub-list for method output_type
+	17, // [17:25] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_intime_event_v1_event_service_proto_init() }
@@ -898,18 +1454,24 @@ func file_intime_event_v1_event_service_proto_init() {
 		return
 	}
 	file_intime_event_v1_event_proto_init()
+	file_intime_event_v1_event_service_proto_msgTypes[13].OneofWrappers = []any{
+		(*ExportEventsResponse_Header)(nil),
+		(*ExportEventsResponse_Chunk)(nil),
+		(*ExportEventsResponse_Summary)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intime_event_v1_event_service_proto_rawDesc), len(file_intime_event_v1_event_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   13,
+			NumEnums:      1,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_intime_event_v1_event_service_proto_goTypes,
 		DependencyIndexes: file_intime_event_v1_event_service_proto_depIdxs,
+		EnumInfos:         file_intime_event_v1_event_service_proto_enumTypes,
 		MessageInfos:      file_intime_event_v1_event_service_proto_msgTypes,
 	}.Build()
 	File_intime_event_v1_event_service_proto = out.File

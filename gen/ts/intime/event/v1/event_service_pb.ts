@@ -4,8 +4,8 @@
 // @generated from file intime/event/v1/event_service.proto (package intime.event.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file intime/event/v1/event_service.proto.
  */
 export const file_intime_event_v1_event_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfc2VydmljZS5wcm90bxIPaW50aW1lLmV2ZW50LnYxIoICChNQdWJsaXNoRXZlbnRSZXF1ZXN0EpUBCgR0eXBlGAEgASgJQoYBukiCAboBfwoKZXZlbnQudHlwZRItTmFtZSB0aGUgZXZlbnQgdHlwZSwgZm9yIGV4YW1wbGUgam9iLmNyZWF0ZWQuGkJ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXpfXSpbLl1bYS16XVthLXpfXSokJykgJiYgc2l6ZSh0aGlzKSA8PSAxMDASMAoHcGF5bG9hZBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBrpIA8gBARIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGMgBIjgKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEgoKAmlkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCKuAQoUUHVibGlzaEV2ZW50c1JlcXVlc3QSlQEKBmV2ZW50cxgBIAMoCzIkLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0Ql+6SFy6AVkKDGV2ZW50cy5jb3VudBIiUHVibGlzaCAxIHRvIDEsMDAwIGV2ZW50cyBhdCBvbmNlLholc2l6ZSh0aGlzKSA+PSAxICYmIHNpemUodGhpcykgPD0gMTAwMCJOChVQdWJsaXNoRXZlbnRzUmVzcG9uc2USNQoGZXZlbnRzGAEgAygLMiUuaW50aW1lLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIvgBChNSZXBsYXlFdmVudHNSZXF1ZXN0EuABCgNpZHMYASADKAlC0gG6SM4BugFSCglpZHMuY291bnQSH1JlcGxheSAxIHRvIDEwMCBldmVudHMgYXQgb25jZS4aJHNpemUodGhpcykgPj0gMSAmJiBzaXplKHRoaXMpIDw9IDEwMJIBdiJ0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiXgoUUmVwbGF5RXZlbnRzUmVzcG9uc2USFgoOcmVwbGF5ZWRfY291bnQYASABKAUSFQoNc2tpcHBlZF9jb3VudBgCIAEoBRIXCg9ub3RfZm91bmRfY291bnQYAyABKAUilwEKD0dldEV2ZW50UmVxdWVzdBKDAQoCaWQYASABKAlCd7pIdLoBcQoIZXZlbnQuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhbiBldmVudC4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpIjkKEEdldEV2ZW50UmVzcG9uc2USJQoFZXZlbnQYASABKAsyFi5pbnRpbWUuZXZlbnQudjEuRXZlbnQimQQKEUxpc3RFdmVudHNSZXF1ZXN0El8KCXBhZ2Vfc2l6ZRgBIAEoBUJMukhJugFGCglwYWdlX3NpemUSH0EgcGFnZSBoYXMgYXQgbW9zdCAxMDAgZW50cmllcy4aGHRoaXMgPj0gMCAmJiB0aGlzIDw9IDEwMBIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBIfCgV0eXBlcxgDIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgEIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHQoMaGFuZGxlcl9uYW1lGAUgASgJQge6SARyAhhkEjMKD3B1Ymxpc2hlZF9hZnRlchgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcHVibGlzaGVkX2JlZm9yZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASlgEKAmlkGAggASgJQokBukiFAboBfwoIZXZlbnQuaWQSLVNlYXJjaCBieSBhIHdob2xlIGV2ZW50IGlkIG9yIGNvcnJlbGF0aW9uIGlkLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJynYAQEiVQoSTGlzdEV2ZW50c1Jlc3BvbnNlEiYKBmV2ZW50cxgBIAMoCzIWLmludGltZS5ldmVudC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFwoVTGlzdEV2ZW50VHlwZXNSZXF1ZXN0Ik0KFkxpc3RFdmVudFR5cGVzUmVzcG9uc2USMwoLZXZlbnRfdHlwZXMYASADKAsyHi5pbnRpbWUuZXZlbnQudjEuRXZlbnRUeXBlSW5mbyJiCg1FdmVudFR5cGVJbmZvEgwKBG5hbWUYASABKAkSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAUSFAoMbWVzc2FnZV9uYW1lGAMgASgJEhUKDWhhbmRsZXJfbmFtZXMYBCADKAkysQUKDEV2ZW50U2VydmljZRJvCgxQdWJsaXNoRXZlbnQSJC5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50UmVxdWVzdBolLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXNwb25zZSISqrsYDhIMZXZlbnQ6Y3JlYXRlEnIKDVB1Ymxpc2hFdmVudHMSJS5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1JlcXVlc3QaJi5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1Jlc3BvbnNlIhKquxgOEgxldmVudDpjcmVhdGUScgoMUmVwbGF5RXZlbnRzEiQuaW50aW1lLmV2ZW50LnYxLlJlcGxheUV2ZW50c1JlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuUmVwbGF5RXZlbnRzUmVzcG9uc2UiFZACAqq7GA4SDGV2ZW50OnJlcGxheRJkCghHZXRFdmVudBIgLmludGltZS5ldmVudC52MS5HZXRFdmVudFJlcXVlc3QaIS5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJqCgpMaXN0RXZlbnRzEiIuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiMuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJ2Cg5MaXN0RXZlbnRUeXBlcxImLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRUeXBlc1JlcXVlc3QaJy5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50VHlwZXNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZELJAQoTY29tLmludGltZS5ldmVudC52MUIRRXZlbnRTZXJ2aWNlUHJvdG9QAVpBZ2l0aHViLmNvbS9pbnRpbWUtc29sdXRpb25zL2ludGltZS9nZW4vZ28vaW50aW1lL2V2ZW50L3YxO2V2ZW50djGiAgNJRViqAg9JbnRpbWUuRXZlbnQuVjHKAg9JbnRpbWVcRXZlbnRcVjHiAhtJbnRpbWVcRXZlbnRcVjFcR1BCTWV0YWRhdGHqAhFJbnRpbWU6OkV2ZW50OjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_intime_auth_v1_options, file_intime_event_v1_event]);
+  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfc2VydmljZS5wcm90bxIPaW50aW1lLmV2ZW50LnYxIoICChNQdWJsaXNoRXZlbnRSZXF1ZXN0EpUBCgR0eXBlGAEgASgJQoYBukiCAboBfwoKZXZlbnQudHlwZRItTmFtZSB0aGUgZXZlbnQgdHlwZSwgZm9yIGV4YW1wbGUgam9iLmNyZWF0ZWQuGkJ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXpfXSpbLl1bYS16XVthLXpfXSokJykgJiYgc2l6ZSh0aGlzKSA8PSAxMDASMAoHcGF5bG9hZBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBrpIA8gBARIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGMgBIjgKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEgoKAmlkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCKuAQoUUHVibGlzaEV2ZW50c1JlcXVlc3QSlQEKBmV2ZW50cxgBIAMoCzIkLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0Ql+6SFy6AVkKDGV2ZW50cy5jb3VudBIiUHVibGlzaCAxIHRvIDEsMDAwIGV2ZW50cyBhdCBvbmNlLholc2l6ZSh0aGlzKSA+PSAxICYmIHNpemUodGhpcykgPD0gMTAwMCJOChVQdWJsaXNoRXZlbnRzUmVzcG9uc2USNQoGZXZlbnRzGAEgAygLMiUuaW50aW1lLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIvgBChNSZXBsYXlFdmVudHNSZXF1ZXN0EuABCgNpZHMYASADKAlC0gG6SM4BugFSCglpZHMuY291bnQSH1JlcGxheSAxIHRvIDEwMCBldmVudHMgYXQgb25jZS4aJHNpemUodGhpcykgPj0gMSAmJiBzaXplKHRoaXMpIDw9IDEwMJIBdiJ0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiXgoUUmVwbGF5RXZlbnRzUmVzcG9uc2USFgoOcmVwbGF5ZWRfY291bnQYASABKAUSFQoNc2tpcHBlZF9jb3VudBgCIAEoBRIXCg9ub3RfZm91bmRfY291bnQYAyABKAUilwEKD0dldEV2ZW50UmVxdWVzdBKDAQoCaWQYASABKAlCd7pIdLoBcQoIZXZlbnQuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhbiBldmVudC4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpIjkKEEdldEV2ZW50UmVzcG9uc2USJQoFZXZlbnQYASABKAsyFi5pbnRpbWUuZXZlbnQudjEuRXZlbnQimQQKEUxpc3RFdmVudHNSZXF1ZXN0El8KCXBhZ2Vfc2l6ZRgBIAEoBUJMukhJugFGCglwYWdlX3NpemUSH0EgcGFnZSBoYXMgYXQgbW9zdCAxMDAgZW50cmllcy4aGHRoaXMgPj0gMCAmJiB0aGlzIDw9IDEwMBIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBIfCgV0eXBlcxgDIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgEIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHQoMaGFuZGxlcl9uYW1lGAUgASgJQge6SARyAhhkEjMKD3B1Ymxpc2hlZF9hZnRlchgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcHVibGlzaGVkX2JlZm9yZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASlgEKAmlkGAggASgJQokBukiFAboBfwoIZXZlbnQuaWQSLVNlYXJjaCBieSBhIHdob2xlIGV2ZW50IGlkIG9yIGNvcnJlbGF0aW9uIGlkLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJynYAQEiVQoSTGlzdEV2ZW50c1Jlc3BvbnNlEiYKBmV2ZW50cxgBIAMoCzIWLmludGltZS5ldmVudC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimQEKEldhdGNoRXZlbnRzUmVxdWVzdBIfCgV0eXBlcxgBIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgCIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHwoMcmVzdW1lX3Rva2VuGAMgASgJQgm6SAZyBBiAgAEiUwoTV2F0Y2hFdmVudHNSZXNwb25zZRImCgZldmVudHMYASADKAsyFi5pbnRpbWUuZXZlbnQudjEuRXZlbnQSFAoMcmVzdW1lX3Rva2VuGAIgASgJIq0EChNFeHBvcnRFdmVudHNSZXF1ZXN0Eo4BCgZmb3JtYXQYASABKA4yHS5pbnRpbWUuZXZlbnQudjEuRXhwb3J0Rm9ybWF0Ql+6SFy6AVkKDWV4cG9ydC5mb3JtYXQSMkNob29zZSBhIGZvcm1hdDogSlNPTiwgTkRKU09OLCBDU1Ygb3IgQ2xvdWRFdmVudHMuGhR0aGlzIGluIFsxLCAyLCAzLCA0XRIfCgV0eXBlcxgCIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgDIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHQoMaGFuZGxlcl9uYW1lGAQgASgJQge6SARyAhhkEjMKD3B1Ymxpc2hlZF9hZnRlchgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcHVibGlzaGVkX2JlZm9yZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASlgEKAmlkGAcgASgJQokBukiFAboBfwoIZXZlbnQuaWQSLVNlYXJjaCBieSBhIHdob2xlIGV2ZW50IGlkIG9yIGNvcnJlbGF0aW9uIGlkLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJynYAQEilgEKFEV4cG9ydEV2ZW50c1Jlc3BvbnNlEi8KBmhlYWRlchgBIAEoCzIdLmludGltZS5ldmVudC52MS5FeHBvcnRIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAEjEKB3N1bW1hcnkYAyABKAsyHi5pbnRpbWUuZXZlbnQudjEuRXhwb3J0U3VtbWFyeUgAQgkKB2NvbnRlbnQiNwoMRXhwb3J0SGVhZGVyEhQKDGNvbnRlbnRfdHlwZRgBIAEoCRIRCglmaWxlX25hbWUYAiABKAkiNQoNRXhwb3J0U3VtbWFyeRIRCglyb3dfY291bnQYASABKAUSEQoJdHJ1bmNhdGVkGAIgASgIIhcKFUxpc3RFdmVudFR5cGVzUmVxdWVzdCJNChZMaXN0RXZlbnRUeXBlc1Jlc3BvbnNlEjMKC2V2ZW50X3R5cGVzGAEgAygLMh4uaW50aW1lLmV2ZW50LnYxLkV2ZW50VHlwZUluZm8iYgoNRXZlbnRUeXBlSW5mbxIMCgRuYW1lGAEgASgJEhYKDnNjaGVtYV92ZXJzaW9uGAIgASgFEhQKDG1lc3NhZ2VfbmFtZRgDIAEoCRIVCg1oYW5kbGVyX25hbWVzGAQgAygJKpUBCgxFeHBvcnRGb3JtYXQSHQoZRVhQT1JUX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhYKEkVYUE9SVF9GT1JNQVRfSlNPThABEhgKFEVYUE9SVF9GT1JNQVRfTkRKU09OEAISFQoRRVhQT1JUX0ZPUk1BVF9DU1YQAxIdChlFWFBPUlRfRk9STUFUX0NMT1VERVZFTlRTEAQylQcKDEV2ZW50U2VydmljZRJvCgxQdWJsaXNoRXZlbnQSJC5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50UmVxdWVzdBolLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXNwb25zZSISqrsYDhIMZXZlbnQ6Y3JlYXRlEnIKDVB1Ymxpc2hFdmVudHMSJS5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1JlcXVlc3QaJi5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1Jlc3BvbnNlIhKquxgOEgxldmVudDpjcmVhdGUScgoMUmVwbGF5RXZlbnRzEiQuaW50aW1lLmV2ZW50LnYxLlJlcGxheUV2ZW50c1JlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuUmVwbGF5RXZlbnRzUmVzcG9uc2UiFZACAqq7GA4SDGV2ZW50OnJlcGxheRJkCghHZXRFdmVudBIgLmludGltZS5ldmVudC52MS5HZXRFdmVudFJlcXVlc3QaIS5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJqCgpMaXN0RXZlbnRzEiIuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiMuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJvCgtXYXRjaEV2ZW50cxIjLmludGltZS5ldmVudC52MS5XYXRjaEV2ZW50c1JlcXVlc3QaJC5pbnRpbWUuZXZlbnQudjEuV2F0Y2hFdmVudHNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZDABEnEKDEV4cG9ydEV2ZW50cxIkLmludGltZS5ldmVudC52MS5FeHBvcnRFdmVudHNSZXF1ZXN0GiUuaW50aW1lLmV2ZW50LnYxLkV4cG9ydEV2ZW50c1Jlc3BvbnNlIhKquxgOEgxldmVudDpleHBvcnQwARJ2Cg5MaXN0RXZlbnRUeXBlcxImLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRUeXBlc1JlcXVlc3QaJy5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50VHlwZXNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZELJAQoTY29tLmludGltZS5ldmVudC52MUIRRXZlbnRTZXJ2aWNlUHJvdG9QAVpBZ2l0aHViLmNvbS9pbnRpbWUtc29sdXRpb25zL2ludGltZS9nZW4vZ28vaW50aW1lL2V2ZW50L3YxO2V2ZW50djGiAgNJRViqAg9JbnRpbWUuRXZlbnQuVjHKAg9JbnRpbWVcRXZlbnRcVjHiAhtJbnRpbWVcRXZlbnRcVjFcR1BCTWV0YWRhdGHqAhFJbnRpbWU6OkV2ZW50OjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_intime_auth_v1_options, file_intime_event_v1_event]);
 
 /**
  * PublishEventRequest is the request of PublishEvent.
@@ -323,6 +323,235 @@ export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PUR
   messageDesc(file_intime_event_v1_event_service, 9);
 
 /**
+ * WatchEventsRequest is the request of WatchEvents. Every filter that is given must match.
+ *
+ * @generated from message intime.event.v1.WatchEventsRequest
+ */
+export type WatchEventsRequest = Message<"intime.event.v1.WatchEventsRequest"> & {
+  /**
+   * Only events of these types.
+   *
+   * @generated from field: repeated string types = 1;
+   */
+  types: string[];
+
+  /**
+   * Only events that stand at one of these.
+   *
+   * @generated from field: repeated intime.event.v1.EventStatus statuses = 2;
+   */
+  statuses: EventStatus[];
+
+  /**
+   * The resume_token of the last message that arrived, with the same filters: what happened since then is sent first.
+   * Empty to begin now.
+   *
+   * @generated from field: string resume_token = 3;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message intime.event.v1.WatchEventsRequest.
+ * Use `create(WatchEventsRequestSchema)` to create a new message.
+ */
+export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 10);
+
+/**
+ * WatchEventsResponse is one message of the answer of WatchEvents.
+ *
+ * @generated from message intime.event.v1.WatchEventsResponse
+ */
+export type WatchEventsResponse = Message<"intime.event.v1.WatchEventsResponse"> & {
+  /**
+   * Events as they stand now, with their deliveries, in the order of their changes; none where the message only says that
+   * the connection is alive.
+   *
+   * @generated from field: repeated intime.event.v1.Event events = 1;
+   */
+  events: Event[];
+
+  /**
+   * Where the watch goes on after this message; valid for a week.
+   *
+   * @generated from field: string resume_token = 2;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message intime.event.v1.WatchEventsResponse.
+ * Use `create(WatchEventsResponseSchema)` to create a new message.
+ */
+export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 11);
+
+/**
+ * ExportEventsRequest is the request of ExportEvents. Every filter that is given must match.
+ *
+ * @generated from message intime.event.v1.ExportEventsRequest
+ */
+export type ExportEventsRequest = Message<"intime.event.v1.ExportEventsRequest"> & {
+  /**
+   * The format of the file.
+   *
+   * @generated from field: intime.event.v1.ExportFormat format = 1;
+   */
+  format: ExportFormat;
+
+  /**
+   * Only events of these types.
+   *
+   * @generated from field: repeated string types = 2;
+   */
+  types: string[];
+
+  /**
+   * Only events that stand at one of these.
+   *
+   * @generated from field: repeated intime.event.v1.EventStatus statuses = 3;
+   */
+  statuses: EventStatus[];
+
+  /**
+   * Only events with a delivery to this handler.
+   *
+   * @generated from field: string handler_name = 4;
+   */
+  handlerName: string;
+
+  /**
+   * Only events published at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp published_after = 5;
+   */
+  publishedAfter?: Timestamp | undefined;
+
+  /**
+   * Only events published before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp published_before = 6;
+   */
+  publishedBefore?: Timestamp | undefined;
+
+  /**
+   * Only the event with this id, or the events with this correlation id.
+   *
+   * @generated from field: string id = 7;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message intime.event.v1.ExportEventsRequest.
+ * Use `create(ExportEventsRequestSchema)` to create a new message.
+ */
+export const ExportEventsRequestSchema: GenMessage<ExportEventsRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 12);
+
+/**
+ * ExportEventsResponse is one message of the answer of ExportEvents: the header, then parts of the file, then the summary.
+ *
+ * @generated from message intime.event.v1.ExportEventsResponse
+ */
+export type ExportEventsResponse = Message<"intime.event.v1.ExportEventsResponse"> & {
+  /**
+   * What the message holds.
+   *
+   * @generated from oneof intime.event.v1.ExportEventsResponse.content
+   */
+  content: {
+    /**
+     * What the file is; the first message.
+     *
+     * @generated from field: intime.event.v1.ExportHeader header = 1;
+     */
+    value: ExportHeader;
+    case: "header";
+  } | {
+    /**
+     * The next part of the file.
+     *
+     * @generated from field: bytes chunk = 2;
+     */
+    value: Uint8Array;
+    case: "chunk";
+  } | {
+    /**
+     * What was exported; the last message. Without it the file is not whole.
+     *
+     * @generated from field: intime.event.v1.ExportSummary summary = 3;
+     */
+    value: ExportSummary;
+    case: "summary";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message intime.event.v1.ExportEventsResponse.
+ * Use `create(ExportEventsResponseSchema)` to create a new message.
+ */
+export const ExportEventsResponseSchema: GenMessage<ExportEventsResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 13);
+
+/**
+ * ExportHeader says what an exported file is.
+ *
+ * @generated from message intime.event.v1.ExportHeader
+ */
+export type ExportHeader = Message<"intime.event.v1.ExportHeader"> & {
+  /**
+   * The media type, for example "text/csv; charset=utf-8; header=present".
+   *
+   * @generated from field: string content_type = 1;
+   */
+  contentType: string;
+
+  /**
+   * A name for the file, for example "events-20250131T120000Z.csv".
+   *
+   * @generated from field: string file_name = 2;
+   */
+  fileName: string;
+};
+
+/**
+ * Describes the message intime.event.v1.ExportHeader.
+ * Use `create(ExportHeaderSchema)` to create a new message.
+ */
+export const ExportHeaderSchema: GenMessage<ExportHeader> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 14);
+
+/**
+ * ExportSummary says what was exported.
+ *
+ * @generated from message intime.event.v1.ExportSummary
+ */
+export type ExportSummary = Message<"intime.event.v1.ExportSummary"> & {
+  /**
+   * How many events.
+   *
+   * @generated from field: int32 row_count = 1;
+   */
+  rowCount: number;
+
+  /**
+   * Whether there are more that match, beyond the 1,000 newest.
+   *
+   * @generated from field: bool truncated = 2;
+   */
+  truncated: boolean;
+};
+
+/**
+ * Describes the message intime.event.v1.ExportSummary.
+ * Use `create(ExportSummarySchema)` to create a new message.
+ */
+export const ExportSummarySchema: GenMessage<ExportSummary> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 15);
+
+/**
  * ListEventTypesRequest is the request of ListEventTypes.
  *
  * @generated from message intime.event.v1.ListEventTypesRequest
@@ -335,7 +564,7 @@ export type ListEventTypesRequest = Message<"intime.event.v1.ListEventTypesReque
  * Use `create(ListEventTypesRequestSchema)` to create a new message.
  */
 export const ListEventTypesRequestSchema: GenMessage<ListEventTypesRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 10);
+  messageDesc(file_intime_event_v1_event_service, 16);
 
 /**
  * ListEventTypesResponse is the response of ListEventTypes.
@@ -356,7 +585,7 @@ export type ListEventTypesResponse = Message<"intime.event.v1.ListEventTypesResp
  * Use `create(ListEventTypesResponseSchema)` to create a new message.
  */
 export const ListEventTypesResponseSchema: GenMessage<ListEventTypesResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 11);
+  messageDesc(file_intime_event_v1_event_service, 17);
 
 /**
  * EventTypeInfo describes an event type.
@@ -398,7 +627,56 @@ export type EventTypeInfo = Message<"intime.event.v1.EventTypeInfo"> & {
  * Use `create(EventTypeInfoSchema)` to create a new message.
  */
 export const EventTypeInfoSchema: GenMessage<EventTypeInfo> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 12);
+  messageDesc(file_intime_event_v1_event_service, 18);
+
+/**
+ * ExportFormat is the format of an export.
+ *
+ * @generated from enum intime.event.v1.ExportFormat
+ */
+export enum ExportFormat {
+  /**
+   * Not a format.
+   *
+   * @generated from enum value: EXPORT_FORMAT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * An array of objects, their keys named like the columns.
+   *
+   * @generated from enum value: EXPORT_FORMAT_JSON = 1;
+   */
+  JSON = 1,
+
+  /**
+   * The same objects, one a line.
+   *
+   * @generated from enum value: EXPORT_FORMAT_NDJSON = 2;
+   */
+  NDJSON = 2,
+
+  /**
+   * Comma-separated values by RFC 4180, with a header; payload and metadata are JSON. A cell that a spreadsheet would take
+   * for a formula begins with an apostrophe.
+   *
+   * @generated from enum value: EXPORT_FORMAT_CSV = 3;
+   */
+  CSV = 3,
+
+  /**
+   * A batch in the JSON format of CloudEvents 1.0, with the extensions correlationid, causationid and schemaversion.
+   *
+   * @generated from enum value: EXPORT_FORMAT_CLOUDEVENTS = 4;
+   */
+  CLOUDEVENTS = 4,
+}
+
+/**
+ * Describes the enum intime.event.v1.ExportFormat.
+ */
+export const ExportFormatSchema: GenEnum<ExportFormat> = /*@__PURE__*/
+  enumDesc(file_intime_event_v1_event_service, 0);
 
 /**
  * EventService serves the events of the caller's organisation.
@@ -456,6 +734,28 @@ export const EventService: GenService<{
     methodKind: "unary";
     input: typeof ListEventsRequestSchema;
     output: typeof ListEventsResponseSchema;
+  },
+  /**
+   * WatchEvents sends each event when it is published and whenever its status changes, until the caller hangs up. Of
+   * several changes in a row only the last may be sent. The answer begins with a message without events; a message
+   * without events comes again whenever there was nothing else to say for a while.
+   *
+   * @generated from rpc intime.event.v1.EventService.WatchEvents
+   */
+  watchEvents: {
+    methodKind: "server_streaming";
+    input: typeof WatchEventsRequestSchema;
+    output: typeof WatchEventsResponseSchema;
+  },
+  /**
+   * ExportEvents returns events as a file, newest first: at most 1,000 of them. It is written into the audit log.
+   *
+   * @generated from rpc intime.event.v1.EventService.ExportEvents
+   */
+  exportEvents: {
+    methodKind: "server_streaming";
+    input: typeof ExportEventsRequestSchema;
+    output: typeof ExportEventsResponseSchema;
   },
   /**
    * ListEventTypes returns the event types this server knows, with the handlers that listen to them.
