@@ -5,6 +5,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
 
 	eventv1 "github.com/intime-solutions/intime/gen/go/intime/event/v1"
 )
@@ -73,4 +75,10 @@ func Requeue(t *testing.T, conn *pgx.Conn, eventID string) {
 		SELECT 'event_delivery', replace(e.type, '.', '-'),
 			jsonb_build_object('event_id', d.event_id, 'handler', d.handler_name), 1000, 'available'
 		FROM event_deliveries d JOIN events e ON e.id = d.event_id WHERE d.event_id = $1`, eventID)
+}
+
+// Equal compares two messages.
+func Equal(t *testing.T, want, got proto.Message) {
+	t.Helper()
+	require.True(t, proto.Equal(want, got), "want %s\ngot  %s", prototext.Format(want), prototext.Format(got))
 }
