@@ -41,8 +41,11 @@ func (e *Env) As(t *testing.T, person string) Clients {
 }
 
 // WithToken returns clients that send the token.
-func (e *Env) WithToken(token string) Clients {
-	client := &http.Client{Transport: bearer{token: token, transport: e.transport}}
+func (e *Env) WithToken(token string) Clients { return e.Through(e.transport, token) }
+
+// Through returns clients that send the token through the transport.
+func (e *Env) Through(transport http.RoundTripper, token string) Clients {
+	client := &http.Client{Transport: bearer{token: token, transport: transport}}
 	return Clients{
 		Events:   eventv1connect.NewEventServiceClient(client, e.URL),
 		Handlers: eventv1connect.NewEventHandlerServiceClient(client, e.URL),
@@ -89,7 +92,7 @@ func Reason(t *testing.T, answer *httptest.ResponseRecorder) string {
 
 type bearer struct {
 	token     string
-	transport *http.Transport
+	transport http.RoundTripper
 }
 
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {

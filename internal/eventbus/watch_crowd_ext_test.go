@@ -1,0 +1,128 @@
+package eventbus_test
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	eventv1 "github.com/intime-solutions/intime/gen/go/intime/event/v1"
+	"github.com/intime-solutions/intime/internal/apptest"
+	"github.com/intime-solutions/intime/internal/demo"
+)
+
+// Five hundred people watch one process: all get everything, at the price of one query for all of them, and none of them
+// costs much memory.
+func TestEventService_WatchEvents_Crowd(t *testing.T) { //nolint:paralleltest // it measures memory
+	const people, events, mostEach = 500, 40, 400 << 10
+	env := apptest.New(t, apptest.Options{})
+	ana, admin := env.As(t, "admin"), env.Admin(t)
+	before := memory()
+	// HTTP/2, so that the crowd does not need two file descriptors each.
+	var crowd []*watcher
+	token := env.Token(t, "admin")
+	for i := range people {
+		if i%100 == 0 {
+			protocols := new(http.Protocols)
+			protocols.SetUnencryptedHTTP2(true)
+			transport := &http.Transport{Protocols: protocols}
+			t.Cleanup(transport.CloseIdleConnections)
+			ana = env.Through(transport, token)
+		}
+		crowd = append(crowd, watch(t, ana, all()))
+	}
+	queries := transactions(t, admin)
+	missing := make([]map[string]bool, people)
+	ids := map[string]bool{}
+	for range events {
+		ids[publish(t, ana, "system.probe", probe{"action": 1, "note": strings.Repeat("x", 1000)})] = true
+	}
+	var group sync.WaitGroup
+	for i, w := range crowd {
+		group.Go(func() {
+			left := map[string]bool{}
+			for id := range ids {
+				left[id] = true
+			}
+			for len(left) > 0 && w.stream.Receive() {
+				for _, e := range w.stream.Msg().GetEvents() {
+					delete(left, e.GetId())
+				}
+			}
+			missing[i] = left
+		})
+	}
+	group.Wait()
+	for i := range missing {
+		require.Empty(t, missing[i], "of watcher %d: %v", i, crowd[i].stream.Err())
+	}
+	require.Less(t, transactions(t, admin)-queries, people, "everybody asks the database for himself")
+	each := (memory() - before) / people
+	t.Logf("%d KiB for each of %d watchers, client and server together", each>>10, people)
+	require.Less(t, each, mostEach)
+}
+
+// memory is what is in use, in bytes.
+func memory() int {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapInuse + m.StackInuse) //nolint:gosec // far below
+}
+
+// transactions is how many there were in the test's database.
+func transactions(t *testing.T, admin *pgx.Conn) int {
+	t.Helper()
+	apptest.Exec(t, admin, `SELECT pg_stat_force_next_flush()`)
+	return apptest.One[int](t, admin, `SELECT (xact_commit + xact_rollback)::int FROM pg_stat_database WHERE datname = current_database()`)
+}
+
+// Somebody who takes nothing for a while holds up nobody, is held in mind with nothing but his position, and is sent the
+// last state of everything when he comes back to it.
+func TestEventService_WatchEvents_SlowClient(t *testing.T) {
+	t.Parallel()
+	const events = 400 // of 50 kB each: more than connections, buffers and the feed hold
+	env := apptest.New(t, apptest.Options{})
+	ana, admin := env.As(t, "admin"), env.Admin(t)
+	slow, quick := watch(t, ana, all()), watch(t, ana, all())
+	person, _ := demo.Find("admin")
+	var ids []string
+	for range events {
+		ids = append(ids, apptest.One[string](t, admin, `
+			INSERT INTO events (org_id, type, payload, created_by, source, correlation_id)
+			VALUES ($1, 'system.probe', jsonb_build_object('note', repeat('x', 50000)), $2, 'sql', gen_random_uuid())
+			RETURNING id::text`, person.Organization.ID(), person.ID()))
+	}
+	see := func(w *watcher, done func(map[string]eventv1.EventStatus) bool) {
+		seen := map[string]eventv1.EventStatus{}
+		for !done(seen) {
+			for _, e := range w.receive(t) {
+				seen[e.GetId()] = e.GetStatus()
+			}
+		}
+	}
+	see(quick, func(seen map[string]eventv1.EventStatus) bool { return len(seen) == events })
+	require.Equal(t, int64(events), apptest.Exec(t, admin, `UPDATE events SET status = 'processed', changed_xid = pg_current_xact_id()`))
+	allProcessed := func(seen map[string]eventv1.EventStatus) bool {
+		for _, id := range ids {
+			if seen[id] != processed {
+				return false
+			}
+		}
+		return true
+	}
+	see(quick, allProcessed)
+	see(slow, allProcessed)
+	id := publish(t, ana, "system.probe", probe{"action": 1})
+	require.Equal(t, []string{id}, idsOf(slow.receive(t)))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := ana.Events.GetEvent(ctx, &eventv1.GetEventRequest{Id: id})
+	require.NoError(t, err)
+}
