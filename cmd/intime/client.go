@@ -12,15 +12,15 @@ import (
 	"github.com/intime-solutions/intime/gen/go/intime/event/v1/eventv1connect"
 )
 
-// server is a running server, called as anybody else calls it.
-type server struct {
+// endpoint is a running server, called as anybody else calls it.
+type endpoint struct {
 	URL   string `env:"INTIME_URL" default:"http://127.0.0.1:8080" help:"The server's address."`
 	Token string `env:"INTIME_TOKEN" help:"The bearer token to call with; intime token prints one for a demo person." placeholder:"TOKEN"`
 }
 
-// remote is a server whose answers are printed.
+// remote is an endpoint whose answers are printed.
 type remote struct {
-	server
+	endpoint
 
 	Output string `short:"o" default:"table" enum:"table,json,csv" help:"How to print: ${enum}."`
 }
@@ -28,21 +28,21 @@ type remote struct {
 // callTimeout is how long one call of the command line may take.
 const callTimeout = 35 * time.Second
 
-func (r server) httpClient() *http.Client {
-	return &http.Client{Timeout: callTimeout, Transport: withToken(r.Token)}
+func (e endpoint) httpClient() *http.Client {
+	return &http.Client{Timeout: callTimeout, Transport: withToken(e.Token)}
 }
 
 // streams is a client for answers that take as long as they like.
-func (r server) streams() eventv1connect.EventServiceClient {
-	return eventv1connect.NewEventServiceClient(&http.Client{Transport: withToken(r.Token)}, r.URL)
+func (e endpoint) streams() eventv1connect.EventServiceClient {
+	return eventv1connect.NewEventServiceClient(&http.Client{Transport: withToken(e.Token)}, e.URL)
 }
 
-func (r server) events() eventv1connect.EventServiceClient {
-	return eventv1connect.NewEventServiceClient(r.httpClient(), r.URL)
+func (e endpoint) events() eventv1connect.EventServiceClient {
+	return eventv1connect.NewEventServiceClient(e.httpClient(), e.URL)
 }
 
-func (r server) handlers() eventv1connect.EventHandlerServiceClient {
-	return eventv1connect.NewEventHandlerServiceClient(r.httpClient(), r.URL)
+func (e endpoint) handlers() eventv1connect.EventHandlerServiceClient {
+	return eventv1connect.NewEventHandlerServiceClient(e.httpClient(), e.URL)
 }
 
 type withToken string

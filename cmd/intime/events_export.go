@@ -16,7 +16,7 @@ import (
 )
 
 type eventsExportCmd struct {
-	server
+	endpoint
 
 	Format  string    `default:"csv" enum:"csv,json,ndjson,cloudevents" help:"The format: ${enum}."`
 	File    string    `short:"f" type:"path" help:"The file to write. Default: standard output." placeholder:"FILE"`

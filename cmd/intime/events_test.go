@@ -17,7 +17,7 @@ import (
 	"github.com/intime-solutions/intime/internal/apptest"
 )
 
-func publish(t *testing.T, as apptest.Clients, payload map[string]any) string {
+func publishProbe(t *testing.T, as apptest.Clients, payload map[string]any) string {
 	t.Helper()
 	encoded, err := structpb.NewStruct(payload)
 	require.NoError(t, err)
@@ -29,10 +29,10 @@ func publish(t *testing.T, as apptest.Clients, payload map[string]any) string {
 // tail starts to follow, and waits until that has begun: an event published before would not be printed.
 func tail(t *testing.T, env *apptest.Env, url string, args ...string) *program {
 	t.Helper()
-	p := start(t, env, "admin", url, append([]string{"events", "tail"}, args...)...)
+	p := launch(t, env, "admin", url, append([]string{"events", "tail"}, args...)...)
 	ana := env.As(t, "admin")
 	apptest.Eventually(t, func() bool {
-		publish(t, ana, map[string]any{"action": 1})
+		publishProbe(t, ana, map[string]any{"action": 1})
 		return strings.Contains(p.out.String(), "system.probe")
 	}, "nothing was ever printed")
 	return p
@@ -43,10 +43,10 @@ func TestEventsTail(t *testing.T) {
 	env := apptest.New(t, apptest.Options{Work: true, AllowFaults: true})
 	ana := env.As(t, "admin")
 	table, lines, cells := tail(t, env, env.URL), tail(t, env, env.URL, "-o", "json"), tail(t, env, env.URL, "-o", "csv")
-	failing := start(t, env, "admin", env.URL, "events", "tail", "--status", "dead_letter", "--type", "system.probe")
+	failing := launch(t, env, "admin", env.URL, "events", "tail", "--status", "dead_letter", "--type", "system.probe")
 	failing.out.await(t, "ID ")
 
-	id := publish(t, ana, map[string]any{"action": 8})
+	id := publishProbe(t, ana, map[string]any{"action": 8})
 	ana.Await(t, id, eventv1.EventStatus_EVENT_STATUS_DEAD_LETTER)
 	for _, p := range []*program{table, lines, cells} {
 		p.out.await(t, id)
@@ -85,7 +85,7 @@ func TestEventsTail_LostConnection(t *testing.T) {
 	for range 3 {
 		connection.set(true)
 		p.err.await(t, "the connection was lost")
-		id := publish(t, ana, map[string]any{"action": 1})
+		id := publishProbe(t, ana, map[string]any{"action": 1})
 		connection.set(false)
 		p.out.await(t, id)
 		ids = append(ids, id)
@@ -115,7 +115,7 @@ func TestEventsExport(t *testing.T) {
 	t.Parallel()
 	env := apptest.New(t, apptest.Options{})
 	ana := env.As(t, "admin")
-	first, second := publish(t, ana, map[string]any{"action": 1}), publish(t, ana, map[string]any{"action": 1, "note": "=1"})
+	first, second := publishProbe(t, ana, map[string]any{"action": 1}), publishProbe(t, ana, map[string]any{"action": 1, "note": "=1"})
 
 	out, stderr, code := runToEnd(t, env, "admin", "events", "export")
 	require.Zero(t, code, stderr)
@@ -158,7 +158,7 @@ func TestOutput(t *testing.T) {
 	t.Parallel()
 	env := apptest.New(t, apptest.Options{Work: true, AllowFaults: true})
 	ana := env.As(t, "admin")
-	id := publish(t, ana, map[string]any{"action": 8})
+	id := publishProbe(t, ana, map[string]any{"action": 8})
 	ana.Await(t, id, eventv1.EventStatus_EVENT_STATUS_DEAD_LETTER)
 	for name, c := range map[string]struct {
 		args           []string

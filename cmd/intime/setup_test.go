@@ -15,17 +15,6 @@ import (
 	"github.com/intime-solutions/intime/internal/apptest"
 )
 
-// beProgram tells the test's binary to be the program.
-const beProgram = "INTIME_TEST_BE_PROGRAM"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(beProgram) != "" {
-		main()
-		return
-	}
-	apptest.Main(m)
-}
-
 // program is the program as somebody runs it at a prompt.
 type program struct {
 	*exec.Cmd
@@ -33,11 +22,11 @@ type program struct {
 	out, err *output
 }
 
-// start runs the program as a demo person, against the server at the address.
-func start(t *testing.T, env *apptest.Env, person, url string, args ...string) *program {
+// launch runs the program as a demo person, against the server at the address.
+func launch(t *testing.T, env *apptest.Env, person, url string, args ...string) *program {
 	t.Helper()
 	p := &program{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...), out: new(output), err: new(output)}
-	p.Env = append(os.Environ(), beProgram+"=1", "INTIME_URL="+url, "INTIME_TOKEN="+env.Token(t, person))
+	p.Env = append(os.Environ(), asProgram+"=1", "INTIME_URL="+url, "INTIME_TOKEN="+env.Token(t, person))
 	p.Stdout, p.Stderr = p.out, p.err
 	require.NoError(t, p.Start())
 	t.Cleanup(func() { _ = p.Process.Kill(); _ = p.Wait() })
@@ -47,7 +36,7 @@ func start(t *testing.T, env *apptest.Env, person, url string, args ...string) *
 // runToEnd runs the program to its end.
 func runToEnd(t *testing.T, env *apptest.Env, person string, args ...string) (out, err string, code int) {
 	t.Helper()
-	p := start(t, env, person, env.URL, args...)
+	p := launch(t, env, person, env.URL, args...)
 	_ = p.Wait()
 	return p.out.String(), p.err.String(), p.ProcessState.ExitCode()
 }
