@@ -36,8 +36,9 @@ CREATE TABLE events (
 ) PARTITION BY RANGE (id);
 
 COMMENT ON COLUMN events.status IS 'Derived from the deliveries by app.settle_event().';
-COMMENT ON COLUMN events.changed_xid IS 'The transaction that changed the status last, for those who watch: see what committed since a snapshot.';
 COMMENT ON COLUMN events.correlation_id IS 'The id of the first event of the cascade; its own id at the first.';
+
+COMMENT ON COLUMN events.changed_xid IS 'The transaction that published the event or last changed its status: who follows changes reads up to the oldest transaction that still runs.';
 
 SELECT app.partition_by_month('events');
 
@@ -46,7 +47,7 @@ SELECT app.partition_by_month('events');
 CREATE INDEX events_status_idx ON events (org_id, status, id);
 CREATE INDEX events_type_idx ON events (org_id, type, status, id);
 CREATE INDEX events_correlation_id_idx ON events (org_id, correlation_id);
-CREATE INDEX events_changed_xid_idx ON events (org_id, changed_xid);
+CREATE INDEX events_changed_xid_idx ON events (org_id, changed_xid, id);
 CREATE INDEX events_created_by_idx ON events (org_id, created_by) WHERE created_by IS NOT NULL;
 
 -- The events that the dispatcher has not seen yet. A row leaves it in the transaction that makes the deliveries.

@@ -122,7 +122,7 @@ CREATE FUNCTION app.settle_event(p_org_id uuid, p_event_id uuid) RETURNS void
         UPDATE public.events e
         SET status = d.status, retry_count = d.retry_count, error_message = d.error_message,
             processed_at = CASE WHEN d.status = 'processed' THEN clock_timestamp() END,
-            changed_xid = pg_current_xact_id()
+            changed_xid = pg_catalog.pg_current_xact_id()
         FROM (
             SELECT CASE WHEN bool_or(s.status = 'dead_letter') THEN 'dead_letter'
                         WHEN bool_or(s.status = 'failed') THEN 'failed'

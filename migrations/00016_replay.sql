@@ -42,8 +42,7 @@ CREATE FUNCTION app.requeue_deliveries(p_event_ids uuid[], p_handler_name text, 
         )
         SELECT coalesce(array_agg(DISTINCT b.event_id), '{}') INTO requeued FROM back b;
         UPDATE public.events e
-        SET status = 'pending', retry_count = 0, error_message = NULL, processed_at = NULL,
-            changed_xid = pg_current_xact_id(),
+        SET status = 'pending', retry_count = 0, error_message = NULL, processed_at = NULL, changed_xid = pg_current_xact_id(),
             metadata = e.metadata || jsonb_strip_nulls(jsonb_build_object(
                 'replayed', true, 'replayed_at', clock_timestamp(), 'replayed_by', auth.uid()))
         WHERE e.id = ANY (requeued);
