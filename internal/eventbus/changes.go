@@ -3,6 +3,7 @@ package eventbus
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"connectrpc.com/connect"
 	"github.com/google/uuid"
@@ -107,23 +108,29 @@ func readChanges(ctx context.Context, db *postgres.DB, from position) (found rea
 	return found, nil
 }
 
-// listChanges walks the index twice: over what was to come at the position, and over the few that were running then.
+// listChanges walks the index twice: over what was to come at the position, and over the few that were running then. Each
+// walk has one lower bound: with two of them Postgres may begin at the lesser, which is that of all there ever was.
 func listChanges(ctx context.Context, tx *postgres.Tx, from position, until snapshot) ([]*changedEvent, error) {
+	running := slices.DeleteFunc(slices.Clone(from.seen.running), func(xid uint64) bool { return xid < from.place.xid })
+	after := from.place
+	if after.xid < from.seen.xmax {
+		after = place{xid: from.seen.xmax - 1, id: uuid.Max}
+	}
 	rows, err := tx.Query(ctx, `
 		SELECT `+eventColumns+`, e.changed_xid, p.full_name AS created_by_name
 		FROM (
 			(SELECT `+eventColumns+`, e.changed_xid FROM public.events e
-			WHERE e.changed_xid = ANY (@running::xid8[]) AND (e.changed_xid, e.id) > (@xid::xid8, @id::uuid)
+			WHERE e.changed_xid = ANY (@running::xid8[]) AND (e.changed_xid <> @xid::xid8 OR e.id > @id::uuid)
 			ORDER BY e.changed_xid, e.id LIMIT @limit)
 			UNION ALL
 			(SELECT `+eventColumns+`, e.changed_xid FROM public.events e
-			WHERE e.changed_xid >= @xmax::xid8 AND e.changed_xid < @until::xid8 AND (e.changed_xid, e.id) > (@xid::xid8, @id::uuid)
+			WHERE (e.changed_xid, e.id) > (@after_xid::xid8, @after_id::uuid) AND e.changed_xid < @until::xid8
 			ORDER BY e.changed_xid, e.id LIMIT @limit)
 		) e
 		LEFT JOIN public.user_profiles p ON p.id = e.created_by
 		ORDER BY e.changed_xid, e.id LIMIT @limit`, pgx.NamedArgs{
-		"running": from.seen.running, "xmax": from.seen.xmax, "until": until.xmax,
-		"xid": from.place.xid, "id": from.place.id, "limit": changesPage + 1,
+		"running": running, "xid": from.place.xid, "id": from.place.id,
+		"after_xid": after.xid, "after_id": after.id, "until": until.xmax, "limit": changesPage + 1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list changes: %w", err)

@@ -150,3 +150,34 @@ func TestEventService_WatchEvents_SlowClient(t *testing.T) {
 	_, err := ana.Events.GetEvent(ctx, &eventv1.GetEventRequest{Id: id})
 	require.NoError(t, err)
 }
+
+// However many events there are, looking for changes reads the changes.
+func TestEventService_WatchEvents_ReadsLittle(t *testing.T) {
+	t.Parallel()
+	const stored = 20_000
+	env := apptest.New(t, apptest.Options{})
+	ana, admin := env.As(t, "admin"), env.Admin(t)
+	person, _ := demo.Find("admin")
+	apptest.Exec(t, admin, `
+		INSERT INTO events (org_id, type, payload, created_by, source, correlation_id)
+		SELECT $1, 'system.probe', '{}', $2, 'sql', gen_random_uuid() FROM generate_series(1, $3)`,
+		person.Organization.ID(), person.ID(), stored)
+	apptest.Exec(t, admin, `ANALYZE events`)
+	w := watch(t, ana, all())
+	// Pages of the index, not entries: the database counts no entry that it skips.
+	looked := func() (pages, scans int) {
+		require.NoError(t, admin.QueryRow(t.Context(), `
+			SELECT (SELECT sum(idx_blks_hit + idx_blks_read) FROM pg_statio_user_indexes WHERE indexrelname LIKE '%changed_xid%')::int,
+				(SELECT sum(idx_scan) FROM pg_stat_user_indexes WHERE indexrelname LIKE '%changed_xid%')::int`).Scan(&pages, &scans))
+		return pages, scans
+	}
+	before, first := looked()
+	pages, scans := before, first
+	apptest.Eventually(t, func() bool {
+		id := publish(t, ana, "system.probe", probe{"action": 1})
+		w.await(t, id, pending)
+		pages, scans = looked()
+		return scans > first+50
+	}, "the statistics never show that it looks")
+	require.Less(t, (pages-before)/(scans-first), 20, "pages of the index for each look")
+}
