@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+
 	errorv1 "github.com/intime-solutions/intime/gen/go/intime/error/v1"
 	"github.com/intime-solutions/intime/gen/go/intime/event/v1/eventv1connect"
 )

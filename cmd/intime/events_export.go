@@ -79,7 +79,8 @@ func (c eventsExportCmd) export(ctx context.Context, to io.Writer) error {
 
 func (c eventsExportCmd) request() *eventv1.ExportEventsRequest {
 	request := &eventv1.ExportEventsRequest{
-		Format: enumtext.Value[eventv1.ExportFormat](c.Format), Types: c.Type, Statuses: statuses(c.Status), HandlerName: c.Handler, Id: c.ID,
+		Format: enumtext.Value[eventv1.ExportFormat](c.Format), Types: c.Type, Statuses: statuses(c.Status),
+		HandlerName: c.Handler, Id: c.ID,
 	}
 	if !c.After.IsZero() {
 		request.PublishedAfter = timestamppb.New(c.After)

@@ -53,7 +53,9 @@ func procedures(t *testing.T) []procedure {
 }
 
 func describe(service protoreflect.ServiceDescriptor, method protoreflect.MethodDescriptor) procedure {
-	p := procedure{path: fmt.Sprintf("/%s/%s", service.FullName(), method.Name()), input: method.Input(), streams: method.IsStreamingServer()}
+	p := procedure{
+		path: fmt.Sprintf("/%s/%s", service.FullName(), method.Name()), input: method.Input(), streams: method.IsStreamingServer(),
+	}
 	options, _ := method.Options().(*descriptorpb.MethodOptions)
 	p.reads = options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 	if rule, ok := proto.GetExtension(options, authv1.E_Authorization).(*authv1.Authorization); ok && rule != nil {

@@ -87,7 +87,7 @@ func single(t *testing.T, answer *httptest.ResponseRecorder, endless bool) *http
 		rest = rest[size:]
 	}
 	whole := httptest.NewRecorder()
-	whole.Header().Set("X-Request-Id", answer.Header().Get("X-Request-Id"))
+	whole.Header().Set("X-Request-ID", answer.Header().Get("X-Request-ID"))
 	if end.Error != nil {
 		require.NoError(t, json.Unmarshal(end.Error, &failure))
 		if !endless || failure.Code != connect.CodeCanceled || len(messages) == 0 {

@@ -167,7 +167,7 @@ func TestEventService_ExportEvents_JSON(t *testing.T) {
 	}
 }
 
-func TestEventService_ExportEvents_Filters(t *testing.T) {
+func TestEventService_ExportEvents_Filters(t *testing.T) { //nolint:tparallel // each looks at the newest row of the audit log
 	t.Parallel()
 	env := apptest.New(t, apptest.Options{})
 	admin, ana := env.Admin(t), env.As(t, "admin")
@@ -175,6 +175,8 @@ func TestEventService_ExportEvents_Filters(t *testing.T) {
 	a := store(t, admin, start, "job.created", "failed", "notify_matching_candidates")
 	b := store(t, admin, start.Add(time.Minute), "system.probe", "processed", "run_probe")
 	c := store(t, admin, start.Add(2*time.Minute), "system.probe", "failed", "run_probe")
+	minute := start.Add(time.Minute)
+	noted := minute.UTC().Format(time.RFC3339Nano)
 	type r = eventv1.ExportEventsRequest
 	for name, x := range map[string]struct {
 		request *r
@@ -185,11 +187,9 @@ func TestEventService_ExportEvents_Filters(t *testing.T) {
 		"Types":    {&r{Types: []string{"job.created"}}, []string{a}, `{"types": ["job.created"]}`},
 		"Statuses": {&r{Statuses: []eventv1.EventStatus{failed}}, []string{c, a}, `{"statuses": ["failed"]}`},
 		"Handler":  {&r{HandlerName: "run_probe"}, []string{c, b}, `{"handler_name": "run_probe"}`},
-		"After": {&r{PublishedAfter: timestamppb.New(start.Add(time.Minute))}, []string{c, b},
-			`{"published_after": "` + start.Add(time.Minute).UTC().Format(time.RFC3339Nano) + `"}`},
-		"Before": {&r{PublishedBefore: timestamppb.New(start.Add(time.Minute))}, []string{a},
-			`{"published_before": "` + start.Add(time.Minute).UTC().Format(time.RFC3339Nano) + `"}`},
-		"ID": {&r{Id: b}, []string{b}, `{"id": "` + b + `"}`},
+		"After":    {&r{PublishedAfter: timestamppb.New(minute)}, []string{c, b}, `{"published_after": "` + noted + `"}`},
+		"Before":   {&r{PublishedBefore: timestamppb.New(minute)}, []string{a}, `{"published_before": "` + noted + `"}`},
+		"ID":       {&r{Id: b}, []string{b}, `{"id": "` + b + `"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x.request.Format = asNDJSON
@@ -204,7 +204,7 @@ func TestEventService_ExportEvents_Filters(t *testing.T) {
 				got = append(got, e.ID)
 			}
 			require.Equal(t, x.want, got)
-			require.Equal(t, int(file.summary.GetRowCount()), len(x.want))
+			require.Len(t, x.want, int(file.summary.GetRowCount()))
 			noted := apptest.One[string](t, admin, `SELECT (new_values -> 'filter')::text FROM audit_logs
 				WHERE action = 'event.exported' ORDER BY id DESC LIMIT 1`)
 			require.Equal(t, x.noted, noted)
@@ -223,7 +223,8 @@ func TestEventService_ExportEvents_CutAndAudited(t *testing.T) {
 	ana, _ := demo.Find("admin")
 	apptest.Exec(t, admin, `
 		INSERT INTO events (org_id, type, payload, created_by, source, correlation_id)
-		SELECT $1, 'system.probe', jsonb_build_object('note', repeat('x', 500)), $2, 'sql', gen_random_uuid() FROM generate_series(1, 1001)`,
+		SELECT $1, 'system.probe', jsonb_build_object('note', repeat('x', 500)), $2, 'sql', gen_random_uuid()
+		FROM generate_series(1, 1001)`,
 		ana.Organization.ID(), ana.ID())
 	file, err := export(t, env.As(t, "admin"), &eventv1.ExportEventsRequest{Format: asNDJSON, Types: []string{"system.probe"}})
 	require.NoError(t, err)
@@ -241,7 +242,8 @@ func TestEventService_ExportEvents_CutAndAudited(t *testing.T) {
 		Request   bool
 	}
 	rows, err := admin.Query(t.Context(), `
-		SELECT org_id, actor_id, actor_kind, table_name, new_values::text, request_id <> '' FROM audit_logs WHERE action = 'event.exported'`)
+		SELECT org_id, actor_id, actor_kind, table_name, new_values::text, request_id <> ''
+		FROM audit_logs WHERE action = 'event.exported'`)
 	require.NoError(t, err)
 	noted, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[row])
 	require.NoError(t, err)

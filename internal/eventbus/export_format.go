@@ -101,9 +101,9 @@ type cloudEvent struct {
 	Type            string          `json:"type"`
 	Time            time.Time       `json:"time"`
 	DataContentType string          `json:"datacontenttype"`
-	CorrelationID   uuid.UUID       `json:"correlationid"`         //nolint:tagliatelle // attributes have no underscores
-	CausationID     *uuid.UUID      `json:"causationid,omitempty"` //nolint:tagliatelle // as above
-	SchemaVersion   int32           `json:"schemaversion"`         //nolint:tagliatelle // as above
+	CorrelationID   uuid.UUID       `json:"correlationid"`
+	CausationID     *uuid.UUID      `json:"causationid,omitempty"`
+	SchemaVersion   int32           `json:"schemaversion"`
 	Data            json.RawMessage `json:"data"`
 }
 

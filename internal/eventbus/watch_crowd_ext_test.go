@@ -74,7 +74,7 @@ func memory() int {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int(m.HeapInuse + m.StackInuse) //nolint:gosec // far below
+	return int(m.HeapInuse + m.StackInuse)
 }
 
 // transactions is how many there were in the test's database.

@@ -232,6 +232,7 @@ func TestEventService_WatchEvents_Refuses(t *testing.T) {
 	env := apptest.New(t, apptest.Options{})
 	ana := env.As(t, "admin")
 	token := watch(t, ana, all()).token
+	const huge = uint64(1 << 63)
 	type r = eventv1.WatchEventsRequest
 	for name, c := range map[string]struct {
 		request *r
@@ -243,7 +244,7 @@ func TestEventService_WatchEvents_Refuses(t *testing.T) {
 		"OfOtherFilters":  {&r{ResumeToken: token, Types: []string{"job.created"}}, "resume_token"},
 		"OfOtherStatuses": {&r{ResumeToken: token, Statuses: []eventv1.EventStatus{failed}}, "resume_token"},
 		"NoSnapshot":      {&r{ResumeToken: changed(t, token, func(f map[string]any) { delete(f, "s") })}, "resume_token"},
-		"HugeSnapshot":    {&r{ResumeToken: changed(t, token, func(f map[string]any) { f["s"] = []uint64{1 << 63, 1 << 63} })}, "resume_token"},
+		"HugeSnapshot":    {&r{ResumeToken: changed(t, token, func(f map[string]any) { f["s"] = []uint64{huge, huge} })}, "resume_token"},
 		"UnsortedRunning": {&r{ResumeToken: changed(t, token, func(f map[string]any) { f["s"] = []int{9, 9, 5, 3} })}, "resume_token"},
 		"RunningTooLate":  {&r{ResumeToken: changed(t, token, func(f map[string]any) { f["s"] = []int{9, 9, 9} })}, "resume_token"},
 		"Version2":        {&r{ResumeToken: changed(t, token, func(f map[string]any) { f["v"] = 2 })}, "resume_token"},
@@ -282,15 +283,19 @@ func TestEventService_WatchEvents_Refuses(t *testing.T) {
 // nobody else, although the feed may have been reading with those very eyes.
 func TestEventService_WatchEvents_Revoked(t *testing.T) {
 	t.Parallel()
-	const me = `(SELECT id FROM user_profiles WHERE email = 'ana@acme.example')`
+	const (
+		me      = `(SELECT id FROM user_profiles WHERE email = 'ana@acme.example')`
+		revoke  = `UPDATE user_roles SET revoked_at = now() WHERE user_id = ` + me
+		suspend = `UPDATE organizations SET status = 'suspended' WHERE slug = 'acme'`
+	)
 	for name, c := range map[string]struct {
 		takeAway string
 		code     connect.Code
 		reason   string
 	}{
-		"Role":         {`UPDATE user_roles SET revoked_at = now() WHERE user_id = ` + me, connect.CodePermissionDenied, "PERMISSION_DENIED"},
+		"Role":         {revoke, connect.CodePermissionDenied, "PERMISSION_DENIED"},
 		"Person":       {`UPDATE user_profiles SET is_active = false WHERE id = ` + me, connect.CodeUnauthenticated, "ACCOUNT_INACTIVE"},
-		"Organisation": {`UPDATE organizations SET status = 'suspended' WHERE slug = 'acme'`, connect.CodeUnauthenticated, "ACCOUNT_INACTIVE"},
+		"Organisation": {suspend, connect.CodeUnauthenticated, "ACCOUNT_INACTIVE"},
 		"AnotherRole": {
 			`INSERT INTO user_roles (org_id, user_id, role_name)
 				SELECT org_id, id, 'student' FROM user_profiles WHERE id = ` + me, connect.CodeUnavailable, "SESSION_CHANGED",
@@ -317,7 +322,8 @@ func TestEventService_WatchEvents_Revoked(t *testing.T) {
 			id := uuid.New()
 			apptest.Exec(t, admin, `
 				WITH made AS (INSERT INTO user_profiles (id, org_id, email, full_name)
-					SELECT $1::uuid, org_id, $1::uuid::text || '@acme.example', 'Another' FROM user_profiles WHERE email = 'ana@acme.example'
+					SELECT $1::uuid, org_id, $1::uuid::text || '@acme.example', 'Another'
+					FROM user_profiles WHERE email = 'ana@acme.example'
 					RETURNING id, org_id)
 				INSERT INTO user_roles (org_id, user_id, role_name) SELECT org_id, id, 'admin' FROM made`, id)
 			token, _, err := env.App.Issuer().Token(id, time.Hour)
@@ -329,7 +335,8 @@ func TestEventService_WatchEvents_Revoked(t *testing.T) {
 		for _, other := range others {
 			watch(t, other, all())
 		}
-		apptest.Exec(t, admin, `UPDATE user_roles SET revoked_at = now() FROM user_profiles p WHERE p.id = user_id AND full_name = 'Another'`)
+		apptest.Exec(t, admin, `
+			UPDATE user_roles SET revoked_at = now() FROM user_profiles p WHERE p.id = user_id AND full_name = 'Another'`)
 		for range 20 {
 			id := publish(t, ana, "system.probe", probe{"action": 1})
 			require.Equal(t, []string{id}, idsOf(stays.receive(t)))
@@ -379,8 +386,9 @@ func TestEventService_WatchEvents_OtherProcesses(t *testing.T) {
 	person, _ := demo.Find("admin")
 	tx, err := admin.Begin(t.Context())
 	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), `SELECT set_config('request.jwt.claims', json_build_object('sub', $1::text, 'role', 'authenticated')::text, true),
-		set_config('role', 'authenticated', true)`, person.ID())
+	_, err = tx.Exec(t.Context(), `
+		SELECT set_config('request.jwt.claims', json_build_object('sub', $1::text, 'role', 'authenticated')::text, true),
+			set_config('role', 'authenticated', true)`, person.ID())
 	require.NoError(t, err)
 	var id string
 	require.NoError(t, tx.QueryRow(t.Context(), `SELECT publish_event('system.probe', '{"action":"PROBE_ACTION_OK"}')`).Scan(&id))

@@ -3,6 +3,7 @@ package eventbus_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -128,7 +129,9 @@ func (w *writer) finish(ctx context.Context, i int, commit bool) error {
 
 // restless watches, hangs up after a few messages and goes on with his token, until stop; then until he has seen the last
 // state of everything. He returns the highest version of each event that he saw.
-func restless(ctx context.Context, as apptest.Clients, token string, random *rand.Rand, done func(map[string]int32) bool) (map[string]int32, error) {
+func restless(
+	ctx context.Context, as apptest.Clients, token string, random *rand.Rand, done func(map[string]int32) bool,
+) (map[string]int32, error) {
 	seen := map[string]int32{}
 	for {
 		call, hangUp := context.WithCancel(ctx)
@@ -175,14 +178,16 @@ func TestEventService_WatchEvents_NoGap(t *testing.T) {
 	)
 	all := make([]map[string]int32, writers)
 	for i := range writers {
-		w := &writer{random: rand.New(rand.NewPCG(1, uint64(i))), states: map[string]int32{}, held: map[string]bool{}} //nolint:gosec // a test's dice
+		random := rand.New(rand.NewPCG(1, uint64(i)))
+		w := &writer{random: random, states: map[string]int32{}, held: map[string]bool{}}
 		for range 5 {
 			w.conns = append(w.conns, apptest.Connect(t, env.AdminURL))
 			w.open = append(w.open, nil)
 		}
 		writing.Go(func() {
 			for end := time.Now().Add(period); time.Now().Before(end); {
-				if !assert.NoError(t, w.step(ctx)) {
+				if err := w.step(ctx); err != nil {
+					assert.NoError(t, err)
 					return
 				}
 			}
@@ -213,7 +218,7 @@ func TestEventService_WatchEvents_NoGap(t *testing.T) {
 	saw := make([]map[string]int32, watchers)
 	for i := range watchers {
 		reading.Go(func() {
-			seen, err := restless(ctx, ana, start, rand.New(rand.NewPCG(2, uint64(i))), done) //nolint:gosec // a test's dice
+			seen, err := restless(ctx, ana, start, rand.New(rand.NewPCG(2, uint64(i))), done)
 			assert.NoError(t, err, "watcher %d", i)
 			saw[i] = seen
 		})
@@ -221,9 +226,7 @@ func TestEventService_WatchEvents_NoGap(t *testing.T) {
 	writing.Wait()
 	union := map[string]int32{}
 	for _, states := range all {
-		for id, version := range states {
-			union[id] = version
-		}
+		maps.Copy(union, states)
 	}
 	mu.Lock()
 	final = union

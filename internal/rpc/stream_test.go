@@ -54,18 +54,23 @@ func withEvents(e events) func(b *testBundle) {
 // The caller of a stream is checked again while it lasts, and told what a new call would be told.
 func TestChain_Stream_Rechecks(t *testing.T) {
 	t.Parallel()
-	before := principal.Principal{UserID: testPerson, OrgID: uuid.New(), Permissions: map[string]principal.Scope{"event:read": principal.ScopeAll}}
+	before, err := watcher(t.Context(), "")
+	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		after  func() (principal.Principal, error)
 		code   connect.Code
 		reason string
 	}{
 		"TokenEnded": {
-			func() (principal.Principal, error) { return principal.Principal{}, auth.Unauthenticated(errors.New("it has expired")) },
+			func() (principal.Principal, error) {
+				return principal.Principal{}, auth.Unauthenticated(errors.New("it has expired"))
+			},
 			connect.CodeUnauthenticated, apierr.ReasonUnauthenticated,
 		},
 		"PermissionRevoked": {
-			func() (principal.Principal, error) { return principal.Principal{UserID: testPerson, OrgID: before.OrgID}, nil },
+			func() (principal.Principal, error) {
+				return principal.Principal{UserID: testPerson, OrgID: before.OrgID}, nil
+			},
 			connect.CodePermissionDenied, apierr.ReasonPermissionDenied,
 		},
 		"AnotherOrganisation": {
@@ -116,10 +121,10 @@ func TestChain_Stream_RecheckFails(t *testing.T) {
 	var calls atomic.Int64
 	b := setup(t, withEvents(events{watch: untilLeft}), func(b *testBundle) {
 		b.chain.Recheck = time.Millisecond
-		b.chain.Authenticate = func(context.Context, string) (principal.Principal, error) {
+		b.chain.Authenticate = func(ctx context.Context, token string) (principal.Principal, error) {
 			switch calls.Add(1) {
 			case 1:
-				return principal.Principal{UserID: testPerson, Permissions: map[string]principal.Scope{"event:read": principal.ScopeAll}}, nil
+				return watcher(ctx, token)
 			case 10:
 				return principal.Principal{}, auth.Unauthenticated(errors.New("it has expired"))
 			default:
@@ -161,13 +166,14 @@ func TestServer_Stream_TakesNothing(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 20
 	ended := make(chan error, 1)
-	b := setup(t, withEvents(events{watch: func(ctx context.Context, stream *connect.ServerStream[eventv1.WatchEventsResponse]) (err error) {
+	endless := func(ctx context.Context, stream *connect.ServerStream[eventv1.WatchEventsResponse]) (err error) {
 		defer func() { ended <- errors.Join(err, ctx.Err()) }()
 		for err == nil && ctx.Err() == nil {
 			err = stream.Send(&eventv1.WatchEventsResponse{ResumeToken: strings.Repeat("x", size)})
 		}
 		return err
-	}}), func(b *testBundle) {
+	}
+	b := setup(t, withEvents(events{watch: endless}), func(b *testBundle) {
 		b.chain.Authenticate = watcher
 		b.config.TakeTimeout = 300 * time.Millisecond
 	})
@@ -206,7 +212,9 @@ func smallWindow(t *testing.T) *http.Client {
 }
 
 func watcher(context.Context, string) (principal.Principal, error) {
-	return principal.Principal{UserID: testPerson, Permissions: map[string]principal.Scope{"event:read": principal.ScopeAll}}, nil
+	return principal.Principal{
+		UserID: testPerson, OrgID: testPerson, Permissions: map[string]principal.Scope{"event:read": principal.ScopeAll},
+	}, nil
 }
 
 func (b *testBundle) watch(

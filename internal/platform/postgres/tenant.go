@@ -36,7 +36,7 @@ func (db *DB) TenantRead(ctx context.Context, fn func(ctx context.Context, tx *T
 
 // TenantSnapshot is TenantRead in which all statements see the database as it was at one moment.
 func (db *DB) TenantSnapshot(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	return db.tenant(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", fn)
+	return db.tenant(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", fn)
 }
 
 func (db *DB) tenant(ctx context.Context, begin string, fn func(context.Context, *Tx) error) error {
