@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	eventv1 "github.com/intime-solutions/intime/gen/go/intime/event/v1"
+	"github.com/intime-solutions/intime/internal/app"
 	"github.com/intime-solutions/intime/internal/apptest"
 	"github.com/intime-solutions/intime/internal/demo"
 )
@@ -22,8 +23,9 @@ import (
 // costs much memory.
 func TestEventService_WatchEvents_Crowd(t *testing.T) { //nolint:paralleltest // it measures memory
 	const people, events, mostEach = 500, 40, 400 << 10
-	env := apptest.New(t, apptest.Options{})
+	env := apptest.New(t, apptest.Options{Change: func(c *app.Config) { c.Recheck = time.Hour }})
 	ana, admin := env.As(t, "admin"), env.Admin(t)
+	asked := transactions(t, admin)
 	before := memory()
 	// HTTP/2, so that the crowd does not need two file descriptors each.
 	var crowd []*watcher
@@ -38,7 +40,6 @@ func TestEventService_WatchEvents_Crowd(t *testing.T) { //nolint:paralleltest //
 		}
 		crowd = append(crowd, watch(t, ana, all()))
 	}
-	queries := transactions(t, admin)
 	missing := make([]map[string]bool, people)
 	ids := map[string]bool{}
 	for range events {
@@ -63,10 +64,20 @@ func TestEventService_WatchEvents_Crowd(t *testing.T) { //nolint:paralleltest //
 	for i := range missing {
 		require.Empty(t, missing[i], "of watcher %d: %v", i, crowd[i].stream.Err())
 	}
-	require.Less(t, transactions(t, admin)-queries, people, "everybody asks the database for himself")
 	each := (memory() - before) / people
 	t.Logf("%d KiB for each of %d watchers, client and server together", each>>10, people)
 	require.Less(t, each, mostEach)
+
+	// A connection has told all that it did when it has ended.
+	env.Stop()
+	apptest.Eventually(t, func() bool {
+		return apptest.One[int](t, admin, `SELECT count(*)::int FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid()`) == 0
+	}, "the server is still connected")
+	// To begin and to publish are two transactions each: who is it, and then what he asks for.
+	looks := transactions(t, admin) - asked - 2*people - 2*events
+	t.Logf("%d looks at the database, for %d watchers and %d events", looks, people, events)
+	require.Less(t, looks, people, "everybody asks the database for himself")
 }
 
 // memory is what is in use, in bytes.
