@@ -86,8 +86,10 @@ func (b *Bus) Notify(ctx context.Context, db *postgres.DB) error {
 // listen wakes whoever waits in this process when others notify it. It passes nothing on: that would go in circles.
 func (w *wake) listen(ctx context.Context, db *postgres.DB, logger *slog.Logger, dispatches bool) {
 	keepConnected(ctx, db, logger, func(ctx context.Context, conn notifyConn) error {
-		if _, err := conn.Exec(ctx, "LISTEN "+channel+"; LISTEN "+changeChannel); err != nil {
-			return err
+		for _, name := range []string{changeChannel, channel} {
+			if _, err := conn.Exec(ctx, "LISTEN "+name); err != nil {
+				return err
+			}
 		}
 		for {
 			heard, err := conn.WaitForNotification(ctx)

@@ -375,7 +375,7 @@ func TestEventService_WatchEvents_OtherProcesses(t *testing.T) {
 	here, there := watch(t, ana, all()), watch(t, third.As(t, "admin"), all())
 	apptest.Eventually(t, func() bool {
 		return apptest.One[int](t, admin, `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database()
-			AND query LIKE 'LISTEN%'`) == 3
+			AND query = 'LISTEN intime_events'`) == 3
 	}, "not all processes listen")
 	for range 3 {
 		id := publish(t, ana, "system.probe", probe{"action": 1})
