@@ -67,6 +67,9 @@ func (d *dispatcher) runOnce(ctx context.Context) (more bool, err error) {
 		if err != nil {
 			return fmt.Errorf("take events from the outbox: %w", err)
 		}
+		if taken > 0 {
+			tx.AfterCommit(d.bus.wake.changed)
+		}
 		more = taken >= dispatchShare || from != nil
 		return insertJobs(ctx, tx, d.river, due.jobs(d.bus.slots.busy))
 	})
