@@ -45,7 +45,7 @@ CREATE TABLE events (
 COMMENT ON COLUMN events.status IS 'Derived from the deliveries by app.settle_event().';
 COMMENT ON COLUMN events.correlation_id IS 'The id of the first event of the cascade; its own id at the first.';
 
-COMMENT ON COLUMN events.changed_xid IS 'The transaction that published the event or last changed its status: who follows changes reads up to the oldest transaction that still runs.';
+COMMENT ON COLUMN events.changed_xid IS 'The transaction that published the event or last changed its status: who follows changes reads what his last snapshot did not see.';
 
 SELECT app.partition_by_month('events');
 

@@ -19,7 +19,10 @@ export interface IntimeTransportOptions {
   session?: TokenSource;
   /** Interceptors that see a call before it is authorised. */
   interceptors?: Interceptor[];
-  /** How long a call may take, in milliseconds; 30,000 where not given. The server stops work at the same time. */
+  /**
+   * How long a call may take, in milliseconds; 30,000 where not given. The server stops work at the same time. Streams last
+   * until they are left.
+   */
   timeoutMs?: number;
   /** Replaces the browser's fetch. */
   fetch?: typeof globalThis.fetch;
@@ -31,18 +34,24 @@ export interface IntimeTransportOptions {
  */
 export function createIntimeTransport(options: IntimeTransportOptions): Transport {
   const { baseUrl, session, interceptors = [], timeoutMs = 30_000, fetch } = options;
-  return createConnectTransport({
+  const transport = createConnectTransport({
     baseUrl,
     defaultTimeoutMs: timeoutMs,
     // The last one is closest to the wire.
     interceptors: session ? [...interceptors, authorize(session)] : interceptors,
     ...(fetch && { fetch }),
   });
+  return {
+    unary: transport.unary.bind(transport),
+    stream: (method, signal, streamTimeoutMs, ...rest) =>
+      transport.stream(method, signal, streamTimeoutMs ?? 0, ...rest), // 0: no timeout
+  };
 }
 
 /**
  * Adds the bearer token to calls that need one. When the server rejects it, a call that is safe to repeat is repeated
- * once with a new token; any other call fails, and the new token is there for the next.
+ * once with a new token; any other call fails, and the new token is there for the next. A stream learns in its messages
+ * that its token was rejected, or has ended meanwhile.
  */
 export function authorize(source: TokenSource): Interceptor {
   return (next) => async (req) => {
@@ -51,7 +60,8 @@ export function authorize(source: TokenSource): Interceptor {
     if (token === undefined) return next(req);
     req.header.set("Authorization", `Bearer ${token}`);
     try {
-      return await next(req);
+      const res = await next(req);
+      return res.stream ? { ...res, message: renewing(res.message, source, token) } : res;
     } catch (err) {
       if (ConnectError.from(err).code !== Code.Unauthenticated || !source.refresh) throw err;
       const renewed = await source.refresh(token);
@@ -60,6 +70,19 @@ export function authorize(source: TokenSource): Interceptor {
       return next(req);
     }
   };
+}
+
+/** Passes the messages on. When they end because the token is not good any more, a new one is there for the next try. */
+async function* renewing<T>(messages: AsyncIterable<T>, source: TokenSource, token: string): AsyncIterable<T> {
+  try {
+    yield* messages;
+  } catch (err) {
+    if (ConnectError.from(err).code === Code.Unauthenticated) {
+      // What matters is the error of the stream; that there is no new token, the next call will say.
+      await source.refresh?.(token).catch(() => undefined);
+    }
+    throw err;
+  }
 }
 
 function isRepeatable(method: DescMethod): boolean {

@@ -4,58 +4,46 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	errorv1 "github.com/intime-solutions/intime/gen/go/intime/error/v1"
 	"github.com/intime-solutions/intime/gen/go/intime/event/v1/eventv1connect"
 )
 
-// remote is a running server, called as anybody else calls it.
+// endpoint is a running server, called as anybody else calls it.
+type endpoint struct {
+	URL   string `env:"INTIME_URL" default:"http://127.0.0.1:8080" help:"The server's address."`
+	Token string `env:"INTIME_TOKEN" help:"The bearer token to call with; intime token prints one for a demo person." placeholder:"TOKEN"`
+}
+
+// remote is an endpoint whose answers are printed.
 type remote struct {
-	URL    string `env:"INTIME_URL" default:"http://127.0.0.1:8080" help:"The server's address."`
-	Token  string `env:"INTIME_TOKEN" help:"The bearer token to call with; intime token prints one for a demo person." placeholder:"TOKEN"`
-	Output string `short:"o" default:"table" enum:"table,json" help:"How to print: ${enum}."`
+	endpoint
+
+	Output string `short:"o" default:"table" enum:"table,json,csv" help:"How to print: ${enum}."`
 }
 
 // callTimeout is how long one call of the command line may take.
 const callTimeout = 35 * time.Second
 
-func (r remote) httpClient() *http.Client {
-	return &http.Client{Timeout: callTimeout, Transport: withToken(r.Token)}
+func (e endpoint) httpClient() *http.Client {
+	return &http.Client{Timeout: callTimeout, Transport: withToken(e.Token)}
 }
 
-func (r remote) events() eventv1connect.EventServiceClient {
-	return eventv1connect.NewEventServiceClient(r.httpClient(), r.URL)
+// streams is a client for answers that take as long as they like.
+func (e endpoint) streams() eventv1connect.EventServiceClient {
+	return eventv1connect.NewEventServiceClient(&http.Client{Transport: withToken(e.Token)}, e.URL)
 }
 
-func (r remote) handlers() eventv1connect.EventHandlerServiceClient {
-	return eventv1connect.NewEventHandlerServiceClient(r.httpClient(), r.URL)
+func (e endpoint) events() eventv1connect.EventServiceClient {
+	return eventv1connect.NewEventServiceClient(e.httpClient(), e.URL)
 }
 
-// print writes a response, or its rows as a table.
-func (r remote) print(response proto.Message, header []string, rows [][]string) error {
-	if r.Output == "json" {
-		text, err := protojson.MarshalOptions{Multiline: true}.Marshal(response)
-		if err != nil {
-			return err
-		}
-		sayf("%s", text)
-		return nil
-	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]string{header}, rows...) {
-		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
-			return err
-		}
-	}
-	return w.Flush()
+func (e endpoint) handlers() eventv1connect.EventHandlerServiceClient {
+	return eventv1connect.NewEventHandlerServiceClient(e.httpClient(), e.URL)
 }
 
 type withToken string
@@ -77,18 +65,25 @@ func explain(err error) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s", failed.Message(), failed.Code())
-	for _, d := range failed.Details() {
-		value, err := d.Value()
-		if err != nil {
-			continue
-		}
-		if detail, ok := value.(*errorv1.ErrorDetail); ok {
-			fmt.Fprintf(&b, ", %s, request %s)", detail.GetReason(), detail.GetRequestId())
-			for _, v := range detail.GetViolations() {
-				fmt.Fprintf(&b, "\n  %s: %s", v.GetField(), v.GetMessage())
+	detail := detailOf(failed)
+	if detail == nil {
+		return errors.New(b.String() + ")")
+	}
+	fmt.Fprintf(&b, ", %s, request %s)", detail.GetReason(), detail.GetRequestId())
+	for _, v := range detail.GetViolations() {
+		fmt.Fprintf(&b, "\n  %s: %s", v.GetField(), v.GetMessage())
+	}
+	return errors.New(b.String())
+}
+
+// detailOf is what the server says about the error; nil for an error that is not the server's.
+func detailOf(err *connect.Error) *errorv1.ErrorDetail {
+	for _, d := range err.Details() {
+		if value, err := d.Value(); err == nil {
+			if detail, ok := value.(*errorv1.ErrorDetail); ok {
+				return detail
 			}
-			return errors.New(b.String())
 		}
 	}
-	return errors.New(b.String() + ")")
+	return nil
 }

@@ -18,6 +18,8 @@ import (
 type eventsCmd struct {
 	List    eventsListCmd    `cmd:"" help:"List events, newest first."`
 	Show    eventsShowCmd    `cmd:"" help:"Show an event with its deliveries and their attempts."`
+	Tail    eventsTailCmd    `cmd:"" help:"Print events as they are published and as their status changes."`
+	Export  eventsExportCmd  `cmd:"" help:"Write events into a file: at most the 1,000 newest that match."`
 	Publish eventsPublishCmd `cmd:"" help:"Publish an event."`
 	Replay  eventsReplayCmd  `cmd:"" help:"Run what failed of these events again."`
 }
@@ -32,22 +34,34 @@ type eventsListCmd struct {
 
 // Run lists events.
 func (c eventsListCmd) Run(ctx context.Context) error {
-	request := &eventv1.ListEventsRequest{Types: c.Type, PageSize: c.Limit}
-	for _, status := range c.Status {
-		request.Statuses = append(request.Statuses, enumtext.Value[eventv1.EventStatus](status))
-	}
-	response, err := c.events().ListEvents(ctx, request)
+	response, err := c.events().ListEvents(ctx, &eventv1.ListEventsRequest{
+		Types: c.Type, Statuses: statuses(c.Status), PageSize: c.Limit,
+	})
 	if err != nil {
 		return explain(err)
 	}
 	var rows [][]string
 	for _, e := range response.GetEvents() {
-		rows = append(rows, []string{
-			e.GetId(), e.GetPublishedAt().AsTime().Format("2006-01-02 15:04:05"), e.GetType(), enumtext.Name(e.GetStatus()),
-			firstLine(e.GetErrorMessage()),
-		})
+		rows = append(rows, eventRow(e))
 	}
-	return c.print(response, []string{"ID", "PUBLISHED (UTC)", "TYPE", "STATUS", "ERROR"}, rows)
+	return c.print(response, eventHeader(), rows)
+}
+
+func eventHeader() []string { return []string{"ID", "PUBLISHED (UTC)", "TYPE", "STATUS", "ERROR"} }
+
+func eventRow(e *eventv1.Event) []string {
+	return []string{
+		e.GetId(), e.GetPublishedAt().AsTime().Format("2006-01-02 15:04:05"), e.GetType(), enumtext.Name(e.GetStatus()),
+		firstLine(e.GetErrorMessage()),
+	}
+}
+
+func statuses(names []string) []eventv1.EventStatus {
+	var all []eventv1.EventStatus
+	for _, name := range names {
+		all = append(all, enumtext.Value[eventv1.EventStatus](name))
+	}
+	return all
 }
 
 type eventsShowCmd struct {

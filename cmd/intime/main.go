@@ -20,7 +20,7 @@ type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Serve the API and the dashboard and, unless told not to, run the workers."`
 	Work     workCmd     `cmd:"" help:"Run the workers alone."`
 	Migrate  migrateCmd  `cmd:"" help:"Change the database's schema."`
-	Events   eventsCmd   `cmd:"" help:"List, show, publish and replay events of a running server."`
+	Events   eventsCmd   `cmd:"" help:"List, show, follow, export, publish and replay events of a running server."`
 	Handlers handlersCmd `cmd:"" help:"List, disable and enable event handlers of a running server."`
 	Demo     demoCmd     `cmd:"" help:"Play the product's story from start to end on a throw-away database."`
 	Token    tokenCmd    `cmd:"" help:"Print a signed token for a demo person."`

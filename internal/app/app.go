@@ -49,6 +49,10 @@ type Config struct {
 	Logger *slog.Logger
 	// Backoff says how long to wait after a failed attempt. Default: eventbus.DefaultBackoff.
 	Backoff func(attempt int) time.Duration
+	// Watch says how events are watched. Default: eventbus's.
+	Watch eventbus.WatchConfig
+	// Recheck is how often the caller of a stream is checked again. Default: rpc.DefaultRecheck.
+	Recheck time.Duration
 	// OnProbe is told when a probe's handler starts, for benchmarks. May be nil.
 	OnProbe func(seq int64)
 }
@@ -121,6 +125,7 @@ func NewBus(config Config) (*eventbus.Bus, error) {
 		DrainTimeout: config.GracePeriod / 2,
 		Backoff:      config.Backoff,
 		DailyWarning: config.Server.DailyEventsWarning,
+		Watch:        config.Watch,
 	}, types)
 	probe.Register(bus, probe.Config{AllowFaults: config.Worker.AllowFaults, OnStart: config.OnProbe})
 	if err := registerHandlers(bus); err != nil {

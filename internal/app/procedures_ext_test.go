@@ -29,6 +29,7 @@ type procedure struct {
 	public     bool
 	permission string
 	reads      bool // declared to have no side effects
+	streams    bool // answers with a stream
 }
 
 // procedures are all RPCs that the program links.
@@ -52,7 +53,9 @@ func procedures(t *testing.T) []procedure {
 }
 
 func describe(service protoreflect.ServiceDescriptor, method protoreflect.MethodDescriptor) procedure {
-	p := procedure{path: fmt.Sprintf("/%s/%s", service.FullName(), method.Name()), input: method.Input()}
+	p := procedure{
+		path: fmt.Sprintf("/%s/%s", service.FullName(), method.Name()), input: method.Input(), streams: method.IsStreamingServer(),
+	}
 	options, _ := method.Options().(*descriptorpb.MethodOptions)
 	p.reads = options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 	if rule, ok := proto.GetExtension(options, authv1.E_Authorization).(*authv1.Authorization); ok && rule != nil {
@@ -184,6 +187,10 @@ func requests(of things) map[string]request {
 			body: map[string]any{"event_id": of.event, "handler_name": "run_probe"}, ids: map[string]string{"event_id": of.event},
 		},
 		"/intime.event.v1.EventHandlerService/GetEventHandler": {body: map[string]any{"name": "run_probe"}},
+		"/intime.event.v1.EventService/WatchEvents":            {},
+		"/intime.event.v1.EventService/ExportEvents": {
+			body: map[string]any{"format": "EXPORT_FORMAT_NDJSON"}, ids: map[string]string{"id": of.event},
+		},
 	}
 }
 
@@ -213,7 +220,16 @@ func (r request) encode(t *testing.T, field, value string) string {
 // call calls the procedure with a request that is right.
 func (p procedure) call(t *testing.T, env *apptest.Env, token string, of things, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
-	return env.Call(t, token, p.path, p.request(t, of).encode(t, "", ""), header...)
+	return p.send(t, env, token, p.request(t, of).encode(t, "", ""), header...)
+}
+
+// send sends the body. The answer of a stream is returned as if it were one of a single message.
+func (p procedure) send(t *testing.T, env *apptest.Env, token, body string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	if !p.streams {
+		return env.Call(t, token, p.path, body, header...)
+	}
+	return env.Stream(t, token, p.path, body, strings.Contains(p.path, "/Watch"), header...)
 }
 
 // codeOf is the Connect code of an answer; empty for a success.

@@ -79,6 +79,7 @@ func (a *App) newServer() (*rpc.Server, error) {
 	}
 	chain, err := rpc.NewChain(rpc.ChainConfig{
 		Authenticate: auth.NewAuthenticator(verifier, load).Authenticate, Logger: a.config.Logger,
+		Recheck: a.config.Recheck,
 	})
 	if err != nil {
 		return nil, err

@@ -45,10 +45,15 @@ func (e *Env) As(t *testing.T, person string) Clients {
 }
 
 // WithToken returns clients that send the token.
-func (e *Env) WithToken(token string) Clients { return NewClients(e.URL, token, e.transport) }
+func (e *Env) WithToken(token string) Clients { return e.Through(e.transport, token) }
+
+// Through returns clients that send the token through the transport.
+func (e *Env) Through(transport http.RoundTripper, token string) Clients {
+	return NewClients(e.URL, token, transport)
+}
 
 // NewClients returns the clients of a server wherever it runs.
-func NewClients(url, token string, transport *http.Transport) Clients {
+func NewClients(url, token string, transport http.RoundTripper) Clients {
 	client := &http.Client{Transport: bearer{token: token, transport: transport}}
 	return Clients{
 		Candidates: candidatev1connect.NewCandidateServiceClient(client, url),
@@ -98,7 +103,7 @@ func Reason(t *testing.T, answer *httptest.ResponseRecorder) string {
 
 type bearer struct {
 	token     string
-	transport *http.Transport
+	transport http.RoundTripper
 }
 
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {

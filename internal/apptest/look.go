@@ -5,6 +5,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
 
 	eventv1 "github.com/intime-solutions/intime/gen/go/intime/event/v1"
 )
@@ -75,4 +77,10 @@ func Requeue(t *testing.T, conn *pgx.Conn, eventID string) {
 			jsonb_build_object('handler', d.handler_name, 'deliveries',
 				jsonb_build_array(jsonb_build_object('org_id', d.org_id, 'event_id', d.event_id))), 1000, 'available'
 		FROM event_deliveries d JOIN events e ON e.id = d.event_id WHERE d.event_id = $1`, eventID)
+}
+
+// Equal compares two messages.
+func Equal(t *testing.T, want, got proto.Message) {
+	t.Helper()
+	require.True(t, proto.Equal(want, got), "want %s\ngot  %s", prototext.Format(want), prototext.Format(got))
 }

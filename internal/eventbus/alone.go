@@ -25,6 +25,8 @@ func (w *deliveryWorker) workAlone(work context.Context, job *river.Job[delivery
 	}
 	switch a.Verdict {
 	case "done":
+		// It may be that this very call ended it.
+		w.bus.wake.changed()
 		return nil
 	case "wait":
 		return river.JobSnooze(max(a.Wait, time.Millisecond))
@@ -65,6 +67,7 @@ func (w *deliveryWorker) attempt(ctx context.Context, job *river.Job[deliveryArg
 		if held, err := a.succeed(ctx, tx); err != nil || !held {
 			return errors.Join(err, abandonedUnless(held || err != nil))
 		}
+		tx.AfterCommit(w.bus.wake.changed)
 		return completeJob(ctx, tx, job)
 	})
 }

@@ -60,5 +60,8 @@ func (d *dispatcher) runOnce(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("dispatch events: %w", err)
 	}
+	if taken > 0 {
+		d.bus.wake.changed()
+	}
 	return taken >= dispatchShare || from != nil, nil
 }

@@ -38,6 +38,16 @@ type Config struct {
 	DrainTimeout time.Duration
 	// DailyWarning is from how many events a day on of one organisation its people are warned. Default: 0, never.
 	DailyWarning int
+	// Watch says how events are watched.
+	Watch WatchConfig
+}
+
+// WatchConfig says how events are watched.
+type WatchConfig struct {
+	// Heartbeat is how long a watch that has nothing to send stays silent. Default: 15 s.
+	Heartbeat time.Duration
+	// Interval is how often the process looks for changes that nobody woke it for. Default: 1 s.
+	Interval time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -61,6 +71,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = 10 * time.Second
+	}
+	if c.Watch.Heartbeat == 0 {
+		c.Watch.Heartbeat = 15 * time.Second
+	}
+	if c.Watch.Interval == 0 {
+		c.Watch.Interval = time.Second
 	}
 	return c
 }

@@ -45,6 +45,7 @@ func (w *deliveryWorker) workQuickly(work context.Context, job *river.Job[delive
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		tx.AfterCommit(w.bus.wake.changed)
 		return succeedTaken(ctx, tx, w.bus.config, r.name, &job.ID, e)
 	})
 	switch {

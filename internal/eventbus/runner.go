@@ -58,7 +58,8 @@ func (b *Bus) Run(ctx context.Context, db *postgres.DB) error {
 	var group sync.WaitGroup
 	d := &dispatcher{bus: b, db: own}
 	group.Go(func() { d.run(ctx) })
-	group.Go(func() { b.wake.listen(ctx, db, b.config.Logger) })
+	group.Go(func() { b.wake.listen(ctx, db, b.config.Logger, true) })
+	group.Go(func() { announce(ctx, db, b.config.Logger, b.wake.touched, changeChannel, changePause) })
 	group.Go(func() { b.stayPresent(ctx, db) })
 	<-ctx.Done()
 	group.Wait()
@@ -70,9 +71,14 @@ func (b *Bus) Run(ctx context.Context, db *postgres.DB) error {
 	return nil
 }
 
-// Announce passes publications of this process on to the workers of others until the context ends. It is for a process
-// that publishes and does not run the bus itself.
-func (b *Bus) Announce(ctx context.Context, db *postgres.DB) { b.wake.notify(ctx, db, b.config.Logger) }
+// Announce passes publications of this process on to the workers of others, and hears what became of them, until the
+// context ends. It is for a process that publishes and does not run the bus itself.
+func (b *Bus) Announce(ctx context.Context, db *postgres.DB) {
+	var group sync.WaitGroup
+	group.Go(func() { announce(ctx, db, b.config.Logger, b.wake.rung, channel, 0) })
+	group.Go(func() { b.wake.listen(ctx, db, b.config.Logger, false) })
+	group.Wait()
+}
 
 // Register writes the event types and handlers of this program into the database's catalogues. Run does it too.
 func (b *Bus) Register(ctx context.Context, db *postgres.DB) error {

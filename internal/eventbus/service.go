@@ -16,12 +16,16 @@ import (
 
 // Service implements intime.event.v1.EventService.
 type Service struct {
-	db  *postgres.DB
-	bus *Bus
+	db      *postgres.DB
+	bus     *Bus
+	feeds   *feeds
+	exports exports
 }
 
 // NewService returns the service.
-func NewService(db *postgres.DB, bus *Bus) *Service { return &Service{db: db, bus: bus} }
+func NewService(db *postgres.DB, bus *Bus) *Service {
+	return &Service{db: db, bus: bus, feeds: newFeeds(db, bus)}
+}
 
 // PublishEvent publishes an event whose payload the caller sent as JSON.
 func (s *Service) PublishEvent(ctx context.Context, r *eventv1.PublishEventRequest) (*eventv1.PublishEventResponse, error) {

@@ -55,7 +55,17 @@ type filters struct {
 // other, a moment later.
 const clockTolerance = time.Minute
 
-func filtersOf(r *eventv1.ListEventsRequest) (filters, error) {
+// filtering is a request with the filters of ListEvents.
+type filtering interface {
+	GetTypes() []string
+	GetStatuses() []eventv1.EventStatus
+	GetHandlerName() string
+	GetPublishedAfter() *timestamppb.Timestamp
+	GetPublishedBefore() *timestamppb.Timestamp
+	GetId() string
+}
+
+func filtersOf(r filtering) (filters, error) {
 	f := filters{Types: slices.Clone(r.GetTypes()), Handler: r.GetHandlerName(), ID: r.GetId()}
 	for _, status := range r.GetStatuses() {
 		f.Statuses = append(f.Statuses, enumtext.Name(status))

@@ -106,6 +106,7 @@ func (n *neighbours) run(ctx context.Context, tx *postgres.Tx) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	tx.AfterCommit(n.worker.bus.wake.changed)
 	return n.finish(ctx, tx)
 }
 

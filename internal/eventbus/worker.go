@@ -111,6 +111,7 @@ func (w *deliveryWorker) failed(
 	var now standing
 	for {
 		err := w.db.Login(ctx, func(ctx context.Context, tx *postgres.Tx) error {
+			tx.AfterCommit(w.bus.wake.changed)
 			var err error
 			if now, err = fail(ctx, tx, f); err != nil {
 				return fmt.Errorf("mark the delivery failed: %w", err)

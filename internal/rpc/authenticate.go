@@ -66,18 +66,23 @@ func bearerToken(header http.Header) (string, bool) {
 	return token, ok && strings.EqualFold(scheme, "Bearer")
 }
 
+// permit says whether p may call the procedure.
+func (c *Chain) permit(p principal.Principal, spec connect.Spec) error {
+	rule, declared := c.policy.Rule(spec.Schema)
+	if declared && rule.Public {
+		return nil
+	}
+	if !declared || !p.Can(rule.Permission) {
+		return denied(rule.Permission)
+	}
+	return nil
+}
+
 // permissions lets a call on only where the caller holds the permission that the procedure declares.
 func (c *Chain) permissions() connect.Interceptor {
 	check := func(ctx context.Context, spec connect.Spec) error {
-		rule, declared := c.policy.Rule(spec.Schema)
-		if declared && rule.Public {
-			return nil
-		}
 		p, _ := principal.From(ctx)
-		if !declared || !p.Can(rule.Permission) {
-			return denied(rule.Permission)
-		}
-		return nil
+		return c.permit(p, spec)
 	}
 	return interceptor{
 		unary: func(next connect.UnaryFunc) connect.UnaryFunc {

@@ -20,6 +20,8 @@ import (
 const (
 	// DefaultTimeout is how long a call may take.
 	DefaultTimeout = 30 * time.Second
+	// DefaultRecheck is how often the caller of a stream is checked again.
+	DefaultRecheck = 15 * time.Second
 	// DefaultMaxMessageBytes is how large a request may be once it is decompressed.
 	DefaultMaxMessageBytes = 4 << 20
 )
@@ -30,6 +32,8 @@ type ChainConfig struct {
 	Authenticate func(ctx context.Context, token string) (principal.Principal, error)
 	// Timeout is how long a call may take; a client may ask for less. Streams last as long as they like. Default: 30 s.
 	Timeout time.Duration
+	// Recheck is how often the caller of a stream is checked again: his token, his permission. Default: 15 s.
+	Recheck time.Duration
 	// MaxMessageBytes is how large a request may be once it is decompressed. Default: 4 MiB.
 	MaxMessageBytes int
 	// Trace sees every call before anything else does, for example otelconnect's. Default: none.
@@ -54,6 +58,9 @@ func NewChain(config ChainConfig) (*Chain, error) {
 	}
 	if config.Timeout == 0 {
 		config.Timeout = DefaultTimeout
+	}
+	if config.Recheck == 0 {
+		config.Recheck = DefaultRecheck
 	}
 	if config.MaxMessageBytes == 0 {
 		config.MaxMessageBytes = DefaultMaxMessageBytes
@@ -80,6 +87,7 @@ func (c *Chain) HandlerOptions() []connect.HandlerOption {
 			c.recovery(),
 			// Before the rules: who may not call learns nothing of what a call looks like.
 			c.permissions(),
+			c.rechecks(),
 			c.validation(),
 		)...),
 	)

@@ -25,6 +25,20 @@ type Mount struct {
 //	rpc.At(jobv1connect.NewJobServiceHandler(jobs, chain.HandlerOptions()...))
 func At(path string, handler http.Handler) Mount { return Mount{Path: path, Handler: handler} }
 
+// streams are the paths of the service's procedures that answer with streams.
+func (m Mount) streams() map[string]bool {
+	paths := map[string]bool{}
+	descriptor, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(m.service()))
+	if service, ok := descriptor.(protoreflect.ServiceDescriptor); err == nil && ok {
+		for i := range service.Methods().Len() {
+			if method := service.Methods().Get(i); method.IsStreamingServer() {
+				paths[m.Path+string(method.Name())] = true
+			}
+		}
+	}
+	return paths
+}
+
 func (m Mount) service() string { return strings.Trim(m.Path, "/") }
 
 // check finds what would leave a procedure unprotected: no declared authorization, or a handler without the chain.

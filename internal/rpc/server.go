@@ -25,6 +25,8 @@ const (
 	DefaultAddr = "127.0.0.1:8080"
 	// DefaultMaxBodyBytes is how large a request may be as it comes over the wire.
 	DefaultMaxBodyBytes = 1 << 20
+	// DefaultTakeTimeout is how long the client of a stream may take for what was written to him.
+	DefaultTakeTimeout = 20 * time.Second
 	// DefaultGracePeriod is how long calls may take to end once the server stops.
 	DefaultGracePeriod = 20 * time.Second
 )
@@ -53,6 +55,8 @@ type Config struct {
 	HTTPS bool
 	// MaxBodyBytes is how large a request may be as it comes over the wire. Default: 1 MiB.
 	MaxBodyBytes int64
+	// TakeTimeout is how long the client of a stream may take for what was written to him, before he is cut. Default: 20 s.
+	TakeTimeout time.Duration
 	// GracePeriod is how long calls may take to end once the server stops. Default: 20 s.
 	GracePeriod time.Duration
 	// Logger gets a line for each request. Default: nobody.
@@ -66,6 +70,9 @@ func (c Config) WithDefaults() Config {
 	}
 	if c.MaxBodyBytes == 0 {
 		c.MaxBodyBytes = DefaultMaxBodyBytes
+	}
+	if c.TakeTimeout == 0 {
+		c.TakeTimeout = DefaultTakeTimeout
 	}
 	if c.GracePeriod == 0 {
 		c.GracePeriod = DefaultGracePeriod
@@ -155,8 +162,14 @@ func (s *Server) routes() http.Handler {
 
 func (s *Server) mount(mux *http.ServeMux, m Mount) {
 	handler := s.config.Chain.rewrite(m.Handler)
+	streams := m.streams()
 	mux.HandleFunc(m.Path, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
+		if streams[r.URL.Path] {
+			// For proxies that would wait for the end of the answer before they pass it on.
+			w.Header().Set("X-Accel-Buffering", "no")
+			w = newTimedWriter(w, s.config.TakeTimeout)
+		}
 		handler.ServeHTTP(w, r)
 	})
 }

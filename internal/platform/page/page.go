@@ -50,7 +50,7 @@ func Size(requested int32) int {
 
 // Encode returns the token as text. The filters are whatever the list was filtered by, in a form that JSON keeps apart.
 func (t Token) Encode(filters any) (string, error) {
-	sum, err := digest(filters)
+	sum, err := Digest(filters)
 	if err != nil {
 		return "", err
 	}
@@ -75,7 +75,7 @@ func Decode(text string, filters any) (Token, error) {
 	if err := json.Unmarshal(data, &w); err != nil || w.Version != version || w.After == uuid.Nil {
 		return Token{}, invalid("This is not a page token.")
 	}
-	sum, err := digest(filters)
+	sum, err := Digest(filters)
 	if err != nil {
 		return Token{}, err
 	}
@@ -85,7 +85,8 @@ func Decode(text string, filters any) (Token, error) {
 	return Token{After: w.After, Key: w.Key}, nil
 }
 
-func digest(filters any) (string, error) {
+// Digest is what a token is bound to its filters by, for tokens of other kinds too.
+func Digest(filters any) (string, error) {
 	data, err := json.Marshal(filters)
 	if err != nil {
 		return "", fmt.Errorf("digest filters: %w", err)

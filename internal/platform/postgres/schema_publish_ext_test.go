@@ -63,6 +63,7 @@ var executable = map[string][]string{
 	"app.recount_events(uuid,timestamp with time zone,timestamp with time zone,text)":          {"intime_worker"},
 	"app.recount_marked(timestamp with time zone,integer)":                                     {"intime_worker"},
 	"app.roll_up_events(timestamp with time zone)":                                             {"intime_worker"},
+	"app.record_export(jsonb)":                                                                 {"authenticated"},
 	"app.sum_minutes(uuid,timestamp with time zone)":                                           {"intime_worker"},
 }
 

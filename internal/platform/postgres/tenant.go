@@ -34,6 +34,11 @@ func (db *DB) TenantRead(ctx context.Context, fn func(ctx context.Context, tx *T
 	return db.tenant(ctx, "BEGIN READ ONLY", fn)
 }
 
+// TenantSnapshot is TenantRead in which all statements see the database as it was at one moment.
+func (db *DB) TenantSnapshot(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	return db.tenant(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", fn)
+}
+
 func (db *DB) tenant(ctx context.Context, begin string, fn func(context.Context, *Tx) error) error {
 	p, ok := principal.From(ctx)
 	if !ok || p.OrgID == uuid.Nil {

@@ -27,6 +27,68 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ExportFormat is the format of an export.
+type ExportFormat int32
+
+const (
+	// Not a format.
+	ExportFormat_EXPORT_FORMAT_UNSPECIFIED ExportFormat = 0
+	// An array of objects, their keys named like the columns.
+	ExportFormat_EXPORT_FORMAT_JSON ExportFormat = 1
+	// The same objects, one a line.
+	ExportFormat_EXPORT_FORMAT_NDJSON ExportFormat = 2
+	// Comma-separated values by RFC 4180, with a header; payload and metadata are JSON. A cell that a spreadsheet would take
+	// for a formula begins with an apostrophe.
+	ExportFormat_EXPORT_FORMAT_CSV ExportFormat = 3
+	// A batch in the JSON format of CloudEvents 1.0, with the extensions correlationid, causationid and schemaversion.
+	ExportFormat_EXPORT_FORMAT_CLOUDEVENTS ExportFormat = 4
+)
+
+// Enum value maps for ExportFormat.
+var (
+	ExportFormat_name = map[int32]string{
+		0: "EXPORT_FORMAT_UNSPECIFIED",
+		1: "EXPORT_FORMAT_JSON",
+		2: "EXPORT_FORMAT_NDJSON",
+		3: "EXPORT_FORMAT_CSV",
+		4: "EXPORT_FORMAT_CLOUDEVENTS",
+	}
+	ExportFormat_value = map[string]int32{
+		"EXPORT_FORMAT_UNSPECIFIED": 0,
+		"EXPORT_FORMAT_JSON":        1,
+		"EXPORT_FORMAT_NDJSON":      2,
+		"EXPORT_FORMAT_CSV":         3,
+		"EXPORT_FORMAT_CLOUDEVENTS": 4,
+	}
+)
+
+func (x ExportFormat) Enum() *ExportFormat {
+	p := new(ExportFormat)
+	*p = x
+	return p
+}
+
+func (x ExportFormat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExportFormat) Descriptor() protoreflect.EnumDescriptor {
+	return file_intime_event_v1_event_service_proto_enumTypes[0].Descriptor()
+}
+
+func (ExportFormat) Type() protoreflect.EnumType {
+	return &file_intime_event_v1_event_service_proto_enumTypes[0]
+}
+
+func (x ExportFormat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExportFormat.Descriptor instead.
+func (ExportFormat) EnumDescriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{0}
+}
+
 // PublishEventRequest is the request of PublishEvent.
 type PublishEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -605,6 +667,441 @@ func (x *ListEventsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// WatchEventsRequest is the request of WatchEvents. Every filter that is given must match.
+type WatchEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only events of these types.
+	Types []string `protobuf:"bytes,1,rep,name=types,proto3" json:"types,omitempty"`
+	// Only events that stand at one of these.
+	Statuses []EventStatus `protobuf:"varint,2,rep,packed,name=statuses,proto3,enum=intime.event.v1.EventStatus" json:"statuses,omitempty"`
+	// The resume_token of the last message that arrived, with the same filters: what happened since then is sent first.
+	// Empty to begin now.
+	ResumeToken   string `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEventsRequest) Reset() {
+	*x = WatchEventsRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEventsRequest) ProtoMessage() {}
+
+func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
+func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *WatchEventsRequest) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *WatchEventsRequest) GetStatuses() []EventStatus {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+func (x *WatchEventsRequest) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+// WatchEventsResponse is one message of the answer of WatchEvents.
+type WatchEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Events as they stand now, with their deliveries, in the order of their changes; none where the message only says that
+	// the connection is alive.
+	Events []*Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Where the watch goes on after this message; valid for a week.
+	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEventsResponse) Reset() {
+	*x = WatchEventsResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEventsResponse) ProtoMessage() {}
+
+func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
+func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WatchEventsResponse) GetEvents() []*Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *WatchEventsResponse) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+// ExportEventsRequest is the request of ExportEvents. Every filter that is given must match.
+type ExportEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The format of the file.
+	Format ExportFormat `protobuf:"varint,1,opt,name=format,proto3,enum=intime.event.v1.ExportFormat" json:"format,omitempty"`
+	// Only events of these types.
+	Types []string `protobuf:"bytes,2,rep,name=types,proto3" json:"types,omitempty"`
+	// Only events that stand at one of these.
+	Statuses []EventStatus `protobuf:"varint,3,rep,packed,name=statuses,proto3,enum=intime.event.v1.EventStatus" json:"statuses,omitempty"`
+	// Only events with a delivery to this handler.
+	HandlerName string `protobuf:"bytes,4,opt,name=handler_name,json=handlerName,proto3" json:"handler_name,omitempty"`
+	// Only events published at this time or later.
+	PublishedAfter *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=published_after,json=publishedAfter,proto3" json:"published_after,omitempty"`
+	// Only events published before this time.
+	PublishedBefore *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=published_before,json=publishedBefore,proto3" json:"published_before,omitempty"`
+	// Only the event with this id, or the events with this correlation id.
+	Id            string `protobuf:"bytes,7,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportEventsRequest) Reset() {
+	*x = ExportEventsRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportEventsRequest) ProtoMessage() {}
+
+func (x *ExportEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportEventsRequest.ProtoReflect.Descriptor instead.
+func (*ExportEventsRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ExportEventsRequest) GetFormat() ExportFormat {
+	if x != nil {
+		return x.Format
+	}
+	return ExportFormat_EXPORT_FORMAT_UNSPECIFIED
+}
+
+func (x *ExportEventsRequest) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *ExportEventsRequest) GetStatuses() []EventStatus {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+func (x *ExportEventsRequest) GetHandlerName() string {
+	if x != nil {
+		return x.HandlerName
+	}
+	return ""
+}
+
+func (x *ExportEventsRequest) GetPublishedAfter() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PublishedAfter
+	}
+	return nil
+}
+
+func (x *ExportEventsRequest) GetPublishedBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PublishedBefore
+	}
+	return nil
+}
+
+func (x *ExportEventsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// ExportEventsResponse is one message of the answer of ExportEvents: the header, then parts of the file, then the summary.
+type ExportEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the message holds.
+	//
+	// Types that are valid to be assigned to Content:
+	//
+	//	*ExportEventsResponse_Header
+	//	*ExportEventsResponse_Chunk
+	//	*ExportEventsResponse_Summary
+	Content       isExportEventsResponse_Content `protobuf_oneof:"content"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportEventsResponse) Reset() {
+	*x = ExportEventsResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportEventsResponse) ProtoMessage() {}
+
+func (x *ExportEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportEventsResponse.ProtoReflect.Descriptor instead.
+func (*ExportEventsResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ExportEventsResponse) GetContent() isExportEventsResponse_Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *ExportEventsResponse) GetHeader() *ExportHeader {
+	if x != nil {
+		if x, ok := x.Content.(*ExportEventsResponse_Header); ok {
+			return x.Header
+		}
+	}
+	return nil
+}
+
+func (x *ExportEventsResponse) GetChunk() []byte {
+	if x != nil {
+		if x, ok := x.Content.(*ExportEventsResponse_Chunk); ok {
+			return x.Chunk
+		}
+	}
+	return nil
+}
+
+func (x *ExportEventsResponse) GetSummary() *ExportSummary {
+	if x != nil {
+		if x, ok := x.Content.(*ExportEventsResponse_Summary); ok {
+			return x.Summary
+		}
+	}
+	return nil
+}
+
+type isExportEventsResponse_Content interface {
+	isExportEventsResponse_Content()
+}
+
+type ExportEventsResponse_Header struct {
+	// What the file is; the first message.
+	Header *ExportHeader `protobuf:"bytes,1,opt,name=header,proto3,oneof"`
+}
+
+type ExportEventsResponse_Chunk struct {
+	// The next part of the file.
+	Chunk []byte `protobuf:"bytes,2,opt,name=chunk,proto3,oneof"`
+}
+
+type ExportEventsResponse_Summary struct {
+	// What was exported; the last message. Without it the file is not whole.
+	Summary *ExportSummary `protobuf:"bytes,3,opt,name=summary,proto3,oneof"`
+}
+
+func (*ExportEventsResponse_Header) isExportEventsResponse_Content() {}
+
+func (*ExportEventsResponse_Chunk) isExportEventsResponse_Content() {}
+
+func (*ExportEventsResponse_Summary) isExportEventsResponse_Content() {}
+
+// ExportHeader says what an exported file is.
+type ExportHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The media type, for example "text/csv; charset=utf-8; header=present".
+	ContentType string `protobuf:"bytes,1,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	// A name for the file, for example "events-20250131T120000Z.csv".
+	FileName      string `protobuf:"bytes,2,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportHeader) Reset() {
+	*x = ExportHeader{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportHeader) ProtoMessage() {}
+
+func (x *ExportHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportHeader.ProtoReflect.Descriptor instead.
+func (*ExportHeader) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ExportHeader) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *ExportHeader) GetFileName() string {
+	if x != nil {
+		return x.FileName
+	}
+	return ""
+}
+
+// ExportSummary says what was exported.
+type ExportSummary struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many events.
+	RowCount int32 `protobuf:"varint,1,opt,name=row_count,json=rowCount,proto3" json:"row_count,omitempty"`
+	// Whether there are more that match, beyond the 1,000 newest.
+	Truncated     bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportSummary) Reset() {
+	*x = ExportSummary{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportSummary) ProtoMessage() {}
+
+func (x *ExportSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportSummary.ProtoReflect.Descriptor instead.
+func (*ExportSummary) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ExportSummary) GetRowCount() int32 {
+	if x != nil {
+		return x.RowCount
+	}
+	return 0
+}
+
+func (x *ExportSummary) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
 // ListEventTypesRequest is the request of ListEventTypes.
 type ListEventTypesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -614,7 +1111,7 @@ type ListEventTypesRequest struct {
 
 func (x *ListEventTypesRequest) Reset() {
 	*x = ListEventTypesRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -626,7 +1123,7 @@ func (x *ListEventTypesRequest) String() string {
 func (*ListEventTypesRequest) ProtoMessage() {}
 
 func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -639,7 +1136,7 @@ func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesRequest.ProtoReflect.Descriptor instead.
 func (*ListEventTypesRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{10}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{16}
 }
 
 // ListEventTypesResponse is the response of ListEventTypes.
@@ -653,7 +1150,7 @@ type ListEventTypesResponse struct {
 
 func (x *ListEventTypesResponse) Reset() {
 	*x = ListEventTypesResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -665,7 +1162,7 @@ func (x *ListEventTypesResponse) String() string {
 func (*ListEventTypesResponse) ProtoMessage() {}
 
 func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -678,7 +1175,7 @@ func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesResponse.ProtoReflect.Descriptor instead.
 func (*ListEventTypesResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{11}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListEventTypesResponse) GetEventTypes() []*EventTypeInfo {
@@ -705,7 +1202,7 @@ type EventTypeInfo struct {
 
 func (x *EventTypeInfo) Reset() {
 	*x = EventTypeInfo{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +1214,7 @@ func (x *EventTypeInfo) String() string {
 func (*EventTypeInfo) ProtoMessage() {}
 
 func (x *EventTypeInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +1227,7 @@ func (x *EventTypeInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventTypeInfo.ProtoReflect.Descriptor instead.
 func (*EventTypeInfo) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{12}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EventTypeInfo) GetName() string {
@@ -783,7 +1280,7 @@ type GetEventStatisticsRequest struct {
 
 func (x *GetEventStatisticsRequest) Reset() {
 	*x = GetEventStatisticsRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +1292,7 @@ func (x *GetEventStatisticsRequest) String() string {
 func (*GetEventStatisticsRequest) ProtoMessage() {}
 
 func (x *GetEventStatisticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +1305,7 @@ func (x *GetEventStatisticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventStatisticsRequest.ProtoReflect.Descriptor instead.
 func (*GetEventStatisticsRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{13}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetEventStatisticsRequest) GetFrom() *timestamppb.Timestamp {
@@ -879,7 +1376,7 @@ type GetEventStatisticsResponse struct {
 
 func (x *GetEventStatisticsResponse) Reset() {
 	*x = GetEventStatisticsResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -891,7 +1388,7 @@ func (x *GetEventStatisticsResponse) String() string {
 func (*GetEventStatisticsResponse) ProtoMessage() {}
 
 func (x *GetEventStatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -904,7 +1401,7 @@ func (x *GetEventStatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventStatisticsResponse.ProtoReflect.Descriptor instead.
 func (*GetEventStatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{14}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetEventStatisticsResponse) GetFrom() *timestamppb.Timestamp {
@@ -974,7 +1471,7 @@ type GetCausationRequest struct {
 
 func (x *GetCausationRequest) Reset() {
 	*x = GetCausationRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1483,7 @@ func (x *GetCausationRequest) String() string {
 func (*GetCausationRequest) ProtoMessage() {}
 
 func (x *GetCausationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1496,7 @@ func (x *GetCausationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCausationRequest.ProtoReflect.Descriptor instead.
 func (*GetCausationRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{15}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetCausationRequest) GetId() string {
@@ -1026,7 +1523,7 @@ type GetCausationResponse struct {
 
 func (x *GetCausationResponse) Reset() {
 	*x = GetCausationResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1535,7 @@ func (x *GetCausationResponse) String() string {
 func (*GetCausationResponse) ProtoMessage() {}
 
 func (x *GetCausationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1548,7 @@ func (x *GetCausationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCausationResponse.ProtoReflect.Descriptor instead.
 func (*GetCausationResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{16}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetCausationResponse) GetCorrelationId() string {
@@ -1095,7 +1592,7 @@ type ExplainDeliveryRequest struct {
 
 func (x *ExplainDeliveryRequest) Reset() {
 	*x = ExplainDeliveryRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1107,7 +1604,7 @@ func (x *ExplainDeliveryRequest) String() string {
 func (*ExplainDeliveryRequest) ProtoMessage() {}
 
 func (x *ExplainDeliveryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1120,7 +1617,7 @@ func (x *ExplainDeliveryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDeliveryRequest.ProtoReflect.Descriptor instead.
 func (*ExplainDeliveryRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{17}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ExplainDeliveryRequest) GetEventId() string {
@@ -1148,7 +1645,7 @@ type ExplainDeliveryResponse struct {
 
 func (x *ExplainDeliveryResponse) Reset() {
 	*x = ExplainDeliveryResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1657,7 @@ func (x *ExplainDeliveryResponse) String() string {
 func (*ExplainDeliveryResponse) ProtoMessage() {}
 
 func (x *ExplainDeliveryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1670,7 @@ func (x *ExplainDeliveryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDeliveryResponse.ProtoReflect.Descriptor instead.
 func (*ExplainDeliveryResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{18}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ExplainDeliveryResponse) GetSteps() []*ExplanationStep {
@@ -1230,7 +1727,37 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"\bevent.id\x12-Search by a whole event id or correlation id.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')\xd8\x01\x01R\x02id\"l\n" +
 	"\x12ListEventsResponse\x12.\n" +
 	"\x06events\x18\x01 \x03(\v2\x16.intime.event.v1.EventR\x06events\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x17\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb7\x01\n" +
+	"\x12WatchEventsRequest\x12&\n" +
+	"\x05types\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x01\x18dR\x05types\x12K\n" +
+	"\bstatuses\x18\x02 \x03(\x0e2\x1c.intime.event.v1.EventStatusB\x11\xbaH\x0e\x92\x01\v\x10\x04\"\a\x82\x01\x04\x10\x01 \x00R\bstatuses\x12,\n" +
+	"\fresume_token\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x01R\vresumeToken\"h\n" +
+	"\x13WatchEventsResponse\x12.\n" +
+	"\x06events\x18\x01 \x03(\v2\x16.intime.event.v1.EventR\x06events\x12!\n" +
+	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\"\xf8\x04\n" +
+	"\x13ExportEventsRequest\x12\x96\x01\n" +
+	"\x06format\x18\x01 \x01(\x0e2\x1d.intime.event.v1.ExportFormatB_\xbaH\\\xba\x01Y\n" +
+	"\rexport.format\x122Choose a format: JSON, NDJSON, CSV or CloudEvents.\x1a\x14this in [1, 2, 3, 4]R\x06format\x12&\n" +
+	"\x05types\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\x102\"\x06r\x04\x10\x01\x18dR\x05types\x12K\n" +
+	"\bstatuses\x18\x03 \x03(\x0e2\x1c.intime.event.v1.EventStatusB\x11\xbaH\x0e\x92\x01\v\x10\x04\"\a\x82\x01\x04\x10\x01 \x00R\bstatuses\x12*\n" +
+	"\fhandler_name\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18dR\vhandlerName\x12C\n" +
+	"\x0fpublished_after\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0epublishedAfter\x12E\n" +
+	"\x10published_before\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x0fpublishedBefore\x12\x9a\x01\n" +
+	"\x02id\x18\a \x01(\tB\x89\x01\xbaH\x85\x01\xba\x01\x7f\n" +
+	"\bevent.id\x12-Search by a whole event id or correlation id.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')\xd8\x01\x01R\x02id\"\xae\x01\n" +
+	"\x14ExportEventsResponse\x127\n" +
+	"\x06header\x18\x01 \x01(\v2\x1d.intime.event.v1.ExportHeaderH\x00R\x06header\x12\x16\n" +
+	"\x05chunk\x18\x02 \x01(\fH\x00R\x05chunk\x12:\n" +
+	"\asummary\x18\x03 \x01(\v2\x1e.intime.event.v1.ExportSummaryH\x00R\asummaryB\t\n" +
+	"\acontent\"N\n" +
+	"\fExportHeader\x12!\n" +
+	"\fcontent_type\x18\x01 \x01(\tR\vcontentType\x12\x1b\n" +
+	"\tfile_name\x18\x02 \x01(\tR\bfileName\"J\n" +
+	"\rExportSummary\x12\x1b\n" +
+	"\trow_count\x18\x01 \x01(\x05R\browCount\x12\x1c\n" +
+	"\ttruncated\x18\x02 \x01(\bR\ttruncated\"\x17\n" +
 	"\x15ListEventTypesRequest\"Y\n" +
 	"\x16ListEventTypesResponse\x12?\n" +
 	"\vevent_types\x18\x01 \x03(\v2\x1e.intime.event.v1.EventTypeInfoR\n" +
@@ -1273,7 +1800,14 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"\fhandler_name\x18\x02 \x01(\tBO\xbaHL\xba\x01I\n" +
 	"\fhandler.name\x12\x11Name the handler.\x1a&this.matches('^[a-z][a-z0-9_]{0,99}$')R\vhandlerName\"Q\n" +
 	"\x17ExplainDeliveryResponse\x126\n" +
-	"\x05steps\x18\x01 \x03(\v2 .intime.event.v1.ExplanationStepR\x05steps2\xa3\b\n" +
+	"\x05steps\x18\x01 \x03(\v2 .intime.event.v1.ExplanationStepR\x05steps*\x95\x01\n" +
+	"\fExportFormat\x12\x1d\n" +
+	"\x19EXPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12EXPORT_FORMAT_JSON\x10\x01\x12\x18\n" +
+	"\x14EXPORT_FORMAT_NDJSON\x10\x02\x12\x15\n" +
+	"\x11EXPORT_FORMAT_CSV\x10\x03\x12\x1d\n" +
+	"\x19EXPORT_FORMAT_CLOUDEVENTS\x10\x042\x87\n" +
+	"\n" +
 	"\fEventService\x12o\n" +
 	"\fPublishEvent\x12$.intime.event.v1.PublishEventRequest\x1a%.intime.event.v1.PublishEventResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:create\x12r\n" +
 	"\rPublishEvents\x12%.intime.event.v1.PublishEventsRequest\x1a&.intime.event.v1.PublishEventsResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:create\x12r\n" +
@@ -1282,7 +1816,10 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"event:read\x90\x02\x01\x12j\n" +
 	"\n" +
 	"ListEvents\x12\".intime.event.v1.ListEventsRequest\x1a#.intime.event.v1.ListEventsResponse\"\x13\xaa\xbb\x18\f\x12\n" +
-	"event:read\x90\x02\x01\x12v\n" +
+	"event:read\x90\x02\x01\x12o\n" +
+	"\vWatchEvents\x12#.intime.event.v1.WatchEventsRequest\x1a$.intime.event.v1.WatchEventsResponse\"\x13\xaa\xbb\x18\f\x12\n" +
+	"event:read\x90\x02\x010\x01\x12q\n" +
+	"\fExportEvents\x12$.intime.event.v1.ExportEventsRequest\x1a%.intime.event.v1.ExportEventsResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:export0\x01\x12v\n" +
 	"\x0eListEventTypes\x12&.intime.event.v1.ListEventTypesRequest\x1a'.intime.event.v1.ListEventTypesResponse\"\x13\xaa\xbb\x18\f\x12\n" +
 	"event:read\x90\x02\x01\x12\x82\x01\n" +
 	"\x12GetEventStatistics\x12*.intime.event.v1.GetEventStatisticsRequest\x1a+.intime.event.v1.GetEventStatisticsResponse\"\x13\xaa\xbb\x18\f\x12\n" +
@@ -1305,87 +1842,107 @@ func file_intime_event_v1_event_service_proto_rawDescGZIP() []byte {
 	return file_intime_event_v1_event_service_proto_rawDescData
 }
 
-var file_intime_event_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_intime_event_v1_event_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_intime_event_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_intime_event_v1_event_service_proto_goTypes = []any{
-	(*PublishEventRequest)(nil),        // 0: intime.event.v1.PublishEventRequest
-	(*PublishEventResponse)(nil),       // 1: intime.event.v1.PublishEventResponse
-	(*PublishEventsRequest)(nil),       // 2: intime.event.v1.PublishEventsRequest
-	(*PublishEventsResponse)(nil),      // 3: intime.event.v1.PublishEventsResponse
-	(*ReplayEventsRequest)(nil),        // 4: intime.event.v1.ReplayEventsRequest
-	(*ReplayEventsResponse)(nil),       // 5: intime.event.v1.ReplayEventsResponse
-	(*GetEventRequest)(nil),            // 6: intime.event.v1.GetEventRequest
-	(*GetEventResponse)(nil),           // 7: intime.event.v1.GetEventResponse
-	(*ListEventsRequest)(nil),          // 8: intime.event.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),         // 9: intime.event.v1.ListEventsResponse
-	(*ListEventTypesRequest)(nil),      // 10: intime.event.v1.ListEventTypesRequest
-	(*ListEventTypesResponse)(nil),     // 11: intime.event.v1.ListEventTypesResponse
-	(*EventTypeInfo)(nil),              // 12: intime.event.v1.EventTypeInfo
-	(*GetEventStatisticsRequest)(nil),  // 13: intime.event.v1.GetEventStatisticsRequest
-	(*GetEventStatisticsResponse)(nil), // 14: intime.event.v1.GetEventStatisticsResponse
-	(*GetCausationRequest)(nil),        // 15: intime.event.v1.GetCausationRequest
-	(*GetCausationResponse)(nil),       // 16: intime.event.v1.GetCausationResponse
-	(*ExplainDeliveryRequest)(nil),     // 17: intime.event.v1.ExplainDeliveryRequest
-	(*ExplainDeliveryResponse)(nil),    // 18: intime.event.v1.ExplainDeliveryResponse
-	(*structpb.Struct)(nil),            // 19: google.protobuf.Struct
-	(*Event)(nil),                      // 20: intime.event.v1.Event
-	(EventStatus)(0),                   // 21: intime.event.v1.EventStatus
-	(*timestamppb.Timestamp)(nil),      // 22: google.protobuf.Timestamp
-	(StatisticsBucket)(0),              // 23: intime.event.v1.StatisticsBucket
-	(StatisticsGrouping)(0),            // 24: intime.event.v1.StatisticsGrouping
-	(*StatisticsSeries)(nil),           // 25: intime.event.v1.StatisticsSeries
-	(*EventsNow)(nil),                  // 26: intime.event.v1.EventsNow
-	(*CausationNode)(nil),              // 27: intime.event.v1.CausationNode
-	(*CausationEdge)(nil),              // 28: intime.event.v1.CausationEdge
-	(*ExplanationStep)(nil),            // 29: intime.event.v1.ExplanationStep
+	(ExportFormat)(0),                  // 0: intime.event.v1.ExportFormat
+	(*PublishEventRequest)(nil),        // 1: intime.event.v1.PublishEventRequest
+	(*PublishEventResponse)(nil),       // 2: intime.event.v1.PublishEventResponse
+	(*PublishEventsRequest)(nil),       // 3: intime.event.v1.PublishEventsRequest
+	(*PublishEventsResponse)(nil),      // 4: intime.event.v1.PublishEventsResponse
+	(*ReplayEventsRequest)(nil),        // 5: intime.event.v1.ReplayEventsRequest
+	(*ReplayEventsResponse)(nil),       // 6: intime.event.v1.ReplayEventsResponse
+	(*GetEventRequest)(nil),            // 7: intime.event.v1.GetEventRequest
+	(*GetEventResponse)(nil),           // 8: intime.event.v1.GetEventResponse
+	(*ListEventsRequest)(nil),          // 9: intime.event.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),         // 10: intime.event.v1.ListEventsResponse
+	(*WatchEventsRequest)(nil),         // 11: intime.event.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 12: intime.event.v1.WatchEventsResponse
+	(*ExportEventsRequest)(nil),        // 13: intime.event.v1.ExportEventsRequest
+	(*ExportEventsResponse)(nil),       // 14: intime.event.v1.ExportEventsResponse
+	(*ExportHeader)(nil),               // 15: intime.event.v1.ExportHeader
+	(*ExportSummary)(nil),              // 16: intime.event.v1.ExportSummary
+	(*ListEventTypesRequest)(nil),      // 17: intime.event.v1.ListEventTypesRequest
+	(*ListEventTypesResponse)(nil),     // 18: intime.event.v1.ListEventTypesResponse
+	(*EventTypeInfo)(nil),              // 19: intime.event.v1.EventTypeInfo
+	(*GetEventStatisticsRequest)(nil),  // 20: intime.event.v1.GetEventStatisticsRequest
+	(*GetEventStatisticsResponse)(nil), // 21: intime.event.v1.GetEventStatisticsResponse
+	(*GetCausationRequest)(nil),        // 22: intime.event.v1.GetCausationRequest
+	(*GetCausationResponse)(nil),       // 23: intime.event.v1.GetCausationResponse
+	(*ExplainDeliveryRequest)(nil),     // 24: intime.event.v1.ExplainDeliveryRequest
+	(*ExplainDeliveryResponse)(nil),    // 25: intime.event.v1.ExplainDeliveryResponse
+	(*structpb.Struct)(nil),            // 26: google.protobuf.Struct
+	(*Event)(nil),                      // 27: intime.event.v1.Event
+	(EventStatus)(0),                   // 28: intime.event.v1.EventStatus
+	(*timestamppb.Timestamp)(nil),      // 29: google.protobuf.Timestamp
+	(StatisticsBucket)(0),              // 30: intime.event.v1.StatisticsBucket
+	(StatisticsGrouping)(0),            // 31: intime.event.v1.StatisticsGrouping
+	(*StatisticsSeries)(nil),           // 32: intime.event.v1.StatisticsSeries
+	(*EventsNow)(nil),                  // 33: intime.event.v1.EventsNow
+	(*CausationNode)(nil),              // 34: intime.event.v1.CausationNode
+	(*CausationEdge)(nil),              // 35: intime.event.v1.CausationEdge
+	(*ExplanationStep)(nil),            // 36: intime.event.v1.ExplanationStep
 }
 var file_intime_event_v1_event_service_proto_depIdxs = []int32{
-	19, // 0: intime.event.v1.PublishEventRequest.payload:type_name -> google.protobuf.Struct
-	0,  // 1: intime.event.v1.PublishEventsRequest.events:type_name -> intime.event.v1.PublishEventRequest
-	1,  // 2: intime.event.v1.PublishEventsResponse.events:type_name -> intime.event.v1.PublishEventResponse
-	20, // 3: intime.event.v1.GetEventResponse.event:type_name -> intime.event.v1.Event
-	21, // 4: intime.event.v1.ListEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
-	22, // 5: intime.event.v1.ListEventsRequest.published_after:type_name -> google.protobuf.Timestamp
-	22, // 6: intime.event.v1.ListEventsRequest.published_before:type_name -> google.protobuf.Timestamp
-	20, // 7: intime.event.v1.ListEventsResponse.events:type_name -> intime.event.v1.Event
-	12, // 8: intime.event.v1.ListEventTypesResponse.event_types:type_name -> intime.event.v1.EventTypeInfo
-	22, // 9: intime.event.v1.GetEventStatisticsRequest.from:type_name -> google.protobuf.Timestamp
-	22, // 10: intime.event.v1.GetEventStatisticsRequest.until:type_name -> google.protobuf.Timestamp
-	23, // 11: intime.event.v1.GetEventStatisticsRequest.bucket:type_name -> intime.event.v1.StatisticsBucket
-	24, // 12: intime.event.v1.GetEventStatisticsRequest.group_by:type_name -> intime.event.v1.StatisticsGrouping
-	22, // 13: intime.event.v1.GetEventStatisticsResponse.from:type_name -> google.protobuf.Timestamp
-	22, // 14: intime.event.v1.GetEventStatisticsResponse.until:type_name -> google.protobuf.Timestamp
-	23, // 15: intime.event.v1.GetEventStatisticsResponse.bucket:type_name -> intime.event.v1.StatisticsBucket
-	25, // 16: intime.event.v1.GetEventStatisticsResponse.series:type_name -> intime.event.v1.StatisticsSeries
-	25, // 17: intime.event.v1.GetEventStatisticsResponse.by_type:type_name -> intime.event.v1.StatisticsSeries
-	25, // 18: intime.event.v1.GetEventStatisticsResponse.by_handler:type_name -> intime.event.v1.StatisticsSeries
-	26, // 19: intime.event.v1.GetEventStatisticsResponse.now:type_name -> intime.event.v1.EventsNow
-	22, // 20: intime.event.v1.GetEventStatisticsResponse.counted_until:type_name -> google.protobuf.Timestamp
-	27, // 21: intime.event.v1.GetCausationResponse.nodes:type_name -> intime.event.v1.CausationNode
-	28, // 22: intime.event.v1.GetCausationResponse.edges:type_name -> intime.event.v1.CausationEdge
-	29, // 23: intime.event.v1.ExplainDeliveryResponse.steps:type_name -> intime.event.v1.ExplanationStep
-	0,  // 24: intime.event.v1.EventService.PublishEvent:input_type -> intime.event.v1.PublishEventRequest
-	2,  // 25: intime.event.v1.EventService.PublishEvents:input_type -> intime.event.v1.PublishEventsRequest
-	4,  // 26: intime.event.v1.EventService.ReplayEvents:input_type -> intime.event.v1.ReplayEventsRequest
-	6,  // 27: intime.event.v1.EventService.GetEvent:input_type -> intime.event.v1.GetEventRequest
-	8,  // 28: intime.event.v1.EventService.ListEvents:input_type -> intime.event.v1.ListEventsRequest
-	10, // 29: intime.event.v1.EventService.ListEventTypes:input_type -> intime.event.v1.ListEventTypesRequest
-	13, // 30: intime.event.v1.EventService.GetEventStatistics:input_type -> intime.event.v1.GetEventStatisticsRequest
-	15, // 31: intime.event.v1.EventService.GetCausation:input_type -> intime.event.v1.GetCausationRequest
-	17, // 32: intime.event.v1.EventService.ExplainDelivery:input_type -> intime.event.v1.ExplainDeliveryRequest
-	1,  // 33: intime.event.v1.EventService.PublishEvent:output_type -> intime.event.v1.PublishEventResponse
-	3,  // 34: intime.event.v1.EventService.PublishEvents:output_type -> intime.event.v1.PublishEventsResponse
-	5,  // 35: intime.event.v1.EventService.ReplayEvents:output_type -> intime.event.v1.ReplayEventsResponse
-	7,  // 36: intime.event.v1.EventService.GetEvent:output_type -> intime.event.v1.GetEventResponse
-	9,  // 37: intime.event.v1.EventService.ListEvents:output_type -> intime.event.v1.ListEventsResponse
-	11, // 38: intime.event.v1.EventService.ListEventTypes:output_type -> intime.event.v1.ListEventTypesResponse
-	14, // 39: intime.event.v1.EventService.GetEventStatistics:output_type -> intime.event.v1.GetEventStatisticsResponse
-	16, // 40: intime.event.v1.EventService.GetCausation:output_type -> intime.event.v1.GetCausationResponse
-	18, // 41: intime.event.v1.EventService.ExplainDelivery:output_type -> intime.event.v1.ExplainDeliveryResponse
-	33, // [33:42] is the sub-list for method output_type
-	24, // [24:33] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	26, // 0: intime.event.v1.PublishEventRequest.payload:type_name -> google.protobuf.Struct
+	1,  // 1: intime.event.v1.PublishEventsRequest.events:type_name -> intime.event.v1.PublishEventRequest
+	2,  // 2: intime.event.v1.PublishEventsResponse.events:type_name -> intime.event.v1.PublishEventResponse
+	27, // 3: intime.event.v1.GetEventResponse.event:type_name -> intime.event.v1.Event
+	28, // 4: intime.event.v1.ListEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
+	29, // 5: intime.event.v1.ListEventsRequest.published_after:type_name -> google.protobuf.Timestamp
+	29, // 6: intime.event.v1.ListEventsRequest.published_before:type_name -> google.protobuf.Timestamp
+	27, // 7: intime.event.v1.ListEventsResponse.events:type_name -> intime.event.v1.Event
+	28, // 8: intime.event.v1.WatchEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
+	27, // 9: intime.event.v1.WatchEventsResponse.events:type_name -> intime.event.v1.Event
+	0,  // 10: intime.event.v1.ExportEventsRequest.format:type_name -> intime.event.v1.ExportFormat
+	28, // 11: intime.event.v1.ExportEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
+	29, // 12: intime.event.v1.ExportEventsRequest.published_after:type_name -> google.protobuf.Timestamp
+	29, // 13: intime.event.v1.ExportEventsRequest.published_before:type_name -> google.protobuf.Timestamp
+	15, // 14: intime.event.v1.ExportEventsResponse.header:type_name -> intime.event.v1.ExportHeader
+	16, // 15: intime.event.v1.ExportEventsResponse.summary:type_name -> intime.event.v1.ExportSummary
+	19, // 16: intime.event.v1.ListEventTypesResponse.event_types:type_name -> intime.event.v1.EventTypeInfo
+	29, // 17: intime.event.v1.GetEventStatisticsRequest.from:type_name -> google.protobuf.Timestamp
+	29, // 18: intime.event.v1.GetEventStatisticsRequest.until:type_name -> google.protobuf.Timestamp
+	30, // 19: intime.event.v1.GetEventStatisticsRequest.bucket:type_name -> intime.event.v1.StatisticsBucket
+	31, // 20: intime.event.v1.GetEventStatisticsRequest.group_by:type_name -> intime.event.v1.StatisticsGrouping
+	29, // 21: intime.event.v1.GetEventStatisticsResponse.from:type_name -> google.protobuf.Timestamp
+	29, // 22: intime.event.v1.GetEventStatisticsResponse.until:type_name -> google.protobuf.Timestamp
+	30, // 23: intime.event.v1.GetEventStatisticsResponse.bucket:type_name -> intime.event.v1.StatisticsBucket
+	32, // 24: intime.event.v1.GetEventStatisticsResponse.series:type_name -> intime.event.v1.StatisticsSeries
+	32, // 25: intime.event.v1.GetEventStatisticsResponse.by_type:type_name -> intime.event.v1.StatisticsSeries
+	32, // 26: intime.event.v1.GetEventStatisticsResponse.by_handler:type_name -> intime.event.v1.StatisticsSeries
+	33, // 27: intime.event.v1.GetEventStatisticsResponse.now:type_name -> intime.event.v1.EventsNow
+	29, // 28: intime.event.v1.GetEventStatisticsResponse.counted_until:type_name -> google.protobuf.Timestamp
+	34, // 29: intime.event.v1.GetCausationResponse.nodes:type_name -> intime.event.v1.CausationNode
+	35, // 30: intime.event.v1.GetCausationResponse.edges:type_name -> intime.event.v1.CausationEdge
+	36, // 31: intime.event.v1.ExplainDeliveryResponse.steps:type_name -> intime.event.v1.ExplanationStep
+	1,  // 32: intime.event.v1.EventService.PublishEvent:input_type -> intime.event.v1.PublishEventRequest
+	3,  // 33: intime.event.v1.EventService.PublishEvents:input_type -> intime.event.v1.PublishEventsRequest
+	5,  // 34: intime.event.v1.EventService.ReplayEvents:input_type -> intime.event.v1.ReplayEventsRequest
+	7,  // 35: intime.event.v1.EventService.GetEvent:input_type -> intime.event.v1.GetEventRequest
+	9,  // 36: intime.event.v1.EventService.ListEvents:input_type -> intime.event.v1.ListEventsRequest
+	11, // 37: intime.event.v1.EventService.WatchEvents:input_type -> intime.event.v1.WatchEventsRequest
+	13, // 38: intime.event.v1.EventService.ExportEvents:input_type -> intime.event.v1.ExportEventsRequest
+	17, // 39: intime.event.v1.EventService.ListEventTypes:input_type -> intime.event.v1.ListEventTypesRequest
+	20, // 40: intime.event.v1.EventService.GetEventStatistics:input_type -> intime.event.v1.GetEventStatisticsRequest
+	22, // 41: intime.event.v1.EventService.GetCausation:input_type -> intime.event.v1.GetCausationRequest
+	24, // 42: intime.event.v1.EventService.ExplainDelivery:input_type -> intime.event.v1.ExplainDeliveryRequest
+	2,  // 43: intime.event.v1.EventService.PublishEvent:output_type -> intime.event.v1.PublishEventResponse
+	4,  // 44: intime.event.v1.EventService.PublishEvents:output_type -> intime.event.v1.PublishEventsResponse
+	6,  // 45: intime.event.v1.EventService.ReplayEvents:output_type -> intime.event.v1.ReplayEventsResponse
+	8,  // 46: intime.event.v1.EventService.GetEvent:output_type -> intime.event.v1.GetEventResponse
+	10, // 47: intime.event.v1.EventService.ListEvents:output_type -> intime.event.v1.ListEventsResponse
+	12, // 48: intime.event.v1.EventService.WatchEvents:output_type -> intime.event.v1.WatchEventsResponse
+	14, // 49: intime.event.v1.EventService.ExportEvents:output_type -> intime.event.v1.ExportEventsResponse
+	18, // 50: intime.event.v1.EventService.ListEventTypes:output_type -> intime.event.v1.ListEventTypesResponse
+	21, // 51: intime.event.v1.EventService.GetEventStatistics:output_type -> intime.event.v1.GetEventStatisticsResponse
+	23, // 52: intime.event.v1.EventService.GetCausation:output_type -> intime.event.v1.GetCausationResponse
+	25, // 53: intime.event.v1.EventService.ExplainDelivery:output_type -> intime.event.v1.ExplainDeliveryResponse
+	43, // [43:54] is the sub-list for method output_type
+	32, // [32:43] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_intime_event_v1_event_service_proto_init() }
@@ -1396,18 +1953,24 @@ func file_intime_event_v1_event_service_proto_init() {
 	file_intime_event_v1_event_proto_init()
 	file_intime_event_v1_event_causation_proto_init()
 	file_intime_event_v1_event_statistics_proto_init()
+	file_intime_event_v1_event_service_proto_msgTypes[13].OneofWrappers = []any{
+		(*ExportEventsResponse_Header)(nil),
+		(*ExportEventsResponse_Chunk)(nil),
+		(*ExportEventsResponse_Summary)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intime_event_v1_event_service_proto_rawDesc), len(file_intime_event_v1_event_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   19,
+			NumEnums:      1,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_intime_event_v1_event_service_proto_goTypes,
 		DependencyIndexes: file_intime_event_v1_event_service_proto_depIdxs,
+		EnumInfos:         file_intime_event_v1_event_service_proto_enumTypes,
 		MessageInfos:      file_intime_event_v1_event_service_proto_msgTypes,
 	}.Build()
 	File_intime_event_v1_event_service_proto = out.File

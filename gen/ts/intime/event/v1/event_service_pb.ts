@@ -4,8 +4,8 @@
 // @generated from file intime/event/v1/event_service.proto (package intime.event.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -22,7 +22,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file intime/event/v1/event_service.proto.
  */
 export const file_intime_event_v1_event_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfc2VydmljZS5wcm90bxIPaW50aW1lLmV2ZW50LnYxIoICChNQdWJsaXNoRXZlbnRSZXF1ZXN0EpUBCgR0eXBlGAEgASgJQoYBukiCAboBfwoKZXZlbnQudHlwZRItTmFtZSB0aGUgZXZlbnQgdHlwZSwgZm9yIGV4YW1wbGUgam9iLmNyZWF0ZWQuGkJ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXpfXSpbLl1bYS16XVthLXpfXSokJykgJiYgc2l6ZSh0aGlzKSA8PSAxMDASMAoHcGF5bG9hZBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBrpIA8gBARIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGMgBIjgKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEgoKAmlkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCKuAQoUUHVibGlzaEV2ZW50c1JlcXVlc3QSlQEKBmV2ZW50cxgBIAMoCzIkLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0Ql+6SFy6AVkKDGV2ZW50cy5jb3VudBIiUHVibGlzaCAxIHRvIDEsMDAwIGV2ZW50cyBhdCBvbmNlLholc2l6ZSh0aGlzKSA+PSAxICYmIHNpemUodGhpcykgPD0gMTAwMCJOChVQdWJsaXNoRXZlbnRzUmVzcG9uc2USNQoGZXZlbnRzGAEgAygLMiUuaW50aW1lLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIvgBChNSZXBsYXlFdmVudHNSZXF1ZXN0EuABCgNpZHMYASADKAlC0gG6SM4BugFSCglpZHMuY291bnQSH1JlcGxheSAxIHRvIDEwMCBldmVudHMgYXQgb25jZS4aJHNpemUodGhpcykgPj0gMSAmJiBzaXplKHRoaXMpIDw9IDEwMJIBdiJ0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiXgoUUmVwbGF5RXZlbnRzUmVzcG9uc2USFgoOcmVwbGF5ZWRfY291bnQYASABKAUSFQoNc2tpcHBlZF9jb3VudBgCIAEoBRIXCg9ub3RfZm91bmRfY291bnQYAyABKAUilwEKD0dldEV2ZW50UmVxdWVzdBKDAQoCaWQYASABKAlCd7pIdLoBcQoIZXZlbnQuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhbiBldmVudC4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpIjkKEEdldEV2ZW50UmVzcG9uc2USJQoFZXZlbnQYASABKAsyFi5pbnRpbWUuZXZlbnQudjEuRXZlbnQimQQKEUxpc3RFdmVudHNSZXF1ZXN0El8KCXBhZ2Vfc2l6ZRgBIAEoBUJMukhJugFGCglwYWdlX3NpemUSH0EgcGFnZSBoYXMgYXQgbW9zdCAxMDAgZW50cmllcy4aGHRoaXMgPj0gMCAmJiB0aGlzIDw9IDEwMBIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBIfCgV0eXBlcxgDIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgEIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHQoMaGFuZGxlcl9uYW1lGAUgASgJQge6SARyAhhkEjMKD3B1Ymxpc2hlZF9hZnRlchgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcHVibGlzaGVkX2JlZm9yZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASlgEKAmlkGAggASgJQokBukiFAboBfwoIZXZlbnQuaWQSLVNlYXJjaCBieSBhIHdob2xlIGV2ZW50IGlkIG9yIGNvcnJlbGF0aW9uIGlkLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJynYAQEiVQoSTGlzdEV2ZW50c1Jlc3BvbnNlEiYKBmV2ZW50cxgBIAMoCzIWLmludGltZS5ldmVudC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFwoVTGlzdEV2ZW50VHlwZXNSZXF1ZXN0Ik0KFkxpc3RFdmVudFR5cGVzUmVzcG9uc2USMwoLZXZlbnRfdHlwZXMYASADKAsyHi5pbnRpbWUuZXZlbnQudjEuRXZlbnRUeXBlSW5mbyJiCg1FdmVudFR5cGVJbmZvEgwKBG5hbWUYASABKAkSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAUSFAoMbWVzc2FnZV9uYW1lGAMgASgJEhUKDWhhbmRsZXJfbmFtZXMYBCADKAkipwMKGUdldEV2ZW50U3RhdGlzdGljc1JlcXVlc3QSKAoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFdW50aWwYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjsKBmJ1Y2tldBgDIAEoDjIhLmludGltZS5ldmVudC52MS5TdGF0aXN0aWNzQnVja2V0Qgi6SAWCAQIQARI/Cghncm91cF9ieRgEIAEoDjIjLmludGltZS5ldmVudC52MS5TdGF0aXN0aWNzR3JvdXBpbmdCCLpIBYIBAhABEh8KBXR5cGVzGAUgAygJQhC6SA2SAQoQMiIGcgQQARhkEh0KDGhhbmRsZXJfbmFtZRgGIAEoCUIHukgEcgIYZDp3ukh0GnIKEHVudGlsLmFmdGVyX2Zyb20SH1RoZSByYW5nZSBlbmRzIGFmdGVyIGl0IGJlZ2lucy4aPSFoYXModGhpcy5mcm9tKSB8fCAhaGFzKHRoaXMudW50aWwpIHx8IHRoaXMuZnJvbSA8IHRoaXMudW50aWwingMKGkdldEV2ZW50U3RhdGlzdGljc1Jlc3BvbnNlEigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCgZidWNrZXQYAyABKA4yIS5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc0J1Y2tldBIxCgZzZXJpZXMYBCADKAsyIS5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc1NlcmllcxIyCgdieV90eXBlGAUgAygLMiEuaW50aW1lLmV2ZW50LnYxLlN0YXRpc3RpY3NTZXJpZXMSNQoKYnlfaGFuZGxlchgGIAMoCzIhLmludGltZS5ldmVudC52MS5TdGF0aXN0aWNzU2VyaWVzEicKA25vdxgHIAEoCzIaLmludGltZS5ldmVudC52MS5FdmVudHNOb3cSMQoNY291bnRlZF91bnRpbBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAimwEKE0dldENhdXNhdGlvblJlcXVlc3QSgwEKAmlkGAEgASgJQne6SHS6AXEKCGV2ZW50LmlkEh9UaGlzIGlzIG5vdCB0aGUgaWQgb2YgYW4gZXZlbnQuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKSKfAQoUR2V0Q2F1c2F0aW9uUmVzcG9uc2USFgoOY29ycmVsYXRpb25faWQYASABKAkSLQoFbm9kZXMYAiADKAsyHi5pbnRpbWUuZXZlbnQudjEuQ2F1c2F0aW9uTm9kZRItCgVlZGdlcxgDIAMoCzIeLmludGltZS5ldmVudC52MS5DYXVzYXRpb25FZGdlEhEKCXRydW5jYXRlZBgEIAEoCCKLAgoWRXhwbGFpbkRlbGl2ZXJ5UmVxdWVzdBKJAQoIZXZlbnRfaWQYASABKAlCd7pIdLoBcQoIZXZlbnQuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhbiBldmVudC4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpEmUKDGhhbmRsZXJfbmFtZRgCIAEoCUJPukhMugFJCgxoYW5kbGVyLm5hbWUSEU5hbWUgdGhlIGhhbmRsZXIuGiZ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXowLTlfXXswLDk5fSQnKSJKChdFeHBsYWluRGVsaXZlcnlSZXNwb25zZRIvCgVzdGVwcxgBIAMoCzIgLmludGltZS5ldmVudC52MS5FeHBsYW5hdGlvblN0ZXAyowgKDEV2ZW50U2VydmljZRJvCgxQdWJsaXNoRXZlbnQSJC5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50UmVxdWVzdBolLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXNwb25zZSISqrsYDhIMZXZlbnQ6Y3JlYXRlEnIKDVB1Ymxpc2hFdmVudHMSJS5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1JlcXVlc3QaJi5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1Jlc3BvbnNlIhKquxgOEgxldmVudDpjcmVhdGUScgoMUmVwbGF5RXZlbnRzEiQuaW50aW1lLmV2ZW50LnYxLlJlcGxheUV2ZW50c1JlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuUmVwbGF5RXZlbnRzUmVzcG9uc2UiFZACAqq7GA4SDGV2ZW50OnJlcGxheRJkCghHZXRFdmVudBIgLmludGltZS5ldmVudC52MS5HZXRFdmVudFJlcXVlc3QaIS5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJqCgpMaXN0RXZlbnRzEiIuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiMuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJ2Cg5MaXN0RXZlbnRUeXBlcxImLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRUeXBlc1JlcXVlc3QaJy5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50VHlwZXNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBKCAQoSR2V0RXZlbnRTdGF0aXN0aWNzEiouaW50aW1lLmV2ZW50LnYxLkdldEV2ZW50U3RhdGlzdGljc1JlcXVlc3QaKy5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRTdGF0aXN0aWNzUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQScAoMR2V0Q2F1c2F0aW9uEiQuaW50aW1lLmV2ZW50LnYxLkdldENhdXNhdGlvblJlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuR2V0Q2F1c2F0aW9uUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQSeQoPRXhwbGFpbkRlbGl2ZXJ5EicuaW50aW1lLmV2ZW50LnYxLkV4cGxhaW5EZWxpdmVyeVJlcXVlc3QaKC5pbnRpbWUuZXZlbnQudjEuRXhwbGFpbkRlbGl2ZXJ5UmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWRCyQEKE2NvbS5pbnRpbWUuZXZlbnQudjFCEUV2ZW50U2VydmljZVByb3RvUAFaQWdpdGh1Yi5jb20vaW50aW1lLXNvbHV0aW9ucy9pbnRpbWUvZ2VuL2dvL2ludGltZS9ldmVudC92MTtldmVudHYxogIDSUVYqgIPSW50aW1lLkV2ZW50LlYxygIPSW50aW1lXEV2ZW50XFYx4gIbSW50aW1lXEV2ZW50XFYxXEdQQk1ldGFkYXRh6gIRSW50aW1lOjpFdmVudDo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_intime_auth_v1_options, file_intime_event_v1_event, file_intime_event_v1_event_causation, file_intime_event_v1_event_statistics]);
+  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfc2VydmljZS5wcm90bxIPaW50aW1lLmV2ZW50LnYxIoICChNQdWJsaXNoRXZlbnRSZXF1ZXN0EpUBCgR0eXBlGAEgASgJQoYBukiCAboBfwoKZXZlbnQudHlwZRItTmFtZSB0aGUgZXZlbnQgdHlwZSwgZm9yIGV4YW1wbGUgam9iLmNyZWF0ZWQuGkJ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXpfXSpbLl1bYS16XVthLXpfXSokJykgJiYgc2l6ZSh0aGlzKSA8PSAxMDASMAoHcGF5bG9hZBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBrpIA8gBARIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGMgBIjgKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEgoKAmlkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCKuAQoUUHVibGlzaEV2ZW50c1JlcXVlc3QSlQEKBmV2ZW50cxgBIAMoCzIkLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0Ql+6SFy6AVkKDGV2ZW50cy5jb3VudBIiUHVibGlzaCAxIHRvIDEsMDAwIGV2ZW50cyBhdCBvbmNlLholc2l6ZSh0aGlzKSA+PSAxICYmIHNpemUodGhpcykgPD0gMTAwMCJOChVQdWJsaXNoRXZlbnRzUmVzcG9uc2USNQoGZXZlbnRzGAEgAygLMiUuaW50aW1lLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIvgBChNSZXBsYXlFdmVudHNSZXF1ZXN0EuABCgNpZHMYASADKAlC0gG6SM4BugFSCglpZHMuY291bnQSH1JlcGxheSAxIHRvIDEwMCBldmVudHMgYXQgb25jZS4aJHNpemUodGhpcykgPj0gMSAmJiBzaXplKHRoaXMpIDw9IDEwMJIBdiJ0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiXgoUUmVwbGF5RXZlbnRzUmVzcG9uc2USFgoOcmVwbGF5ZWRfY291bnQYASABKAUSFQoNc2tpcHBlZF9jb3VudBgCIAEoBRIXCg9ub3RfZm91bmRfY291bnQYAyABKAUilwEKD0dldEV2ZW50UmVxdWVzdBKDAQoCaWQYASABKAlCd7pIdLoBcQoIZXZlbnQuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhbiBldmVudC4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpIjkKEEdldEV2ZW50UmVzcG9uc2USJQoFZXZlbnQYASABKAsyFi5pbnRpbWUuZXZlbnQudjEuRXZlbnQimQQKEUxpc3RFdmVudHNSZXF1ZXN0El8KCXBhZ2Vfc2l6ZRgBIAEoBUJMukhJugFGCglwYWdlX3NpemUSH0EgcGFnZSBoYXMgYXQgbW9zdCAxMDAgZW50cmllcy4aGHRoaXMgPj0gMCAmJiB0aGlzIDw9IDEwMBIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBIfCgV0eXBlcxgDIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgEIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHQoMaGFuZGxlcl9uYW1lGAUgASgJQge6SARyAhhkEjMKD3B1Ymxpc2hlZF9hZnRlchgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcHVibGlzaGVkX2JlZm9yZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASlgEKAmlkGAggASgJQokBukiFAboBfwoIZXZlbnQuaWQSLVNlYXJjaCBieSBhIHdob2xlIGV2ZW50IGlkIG9yIGNvcnJlbGF0aW9uIGlkLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJynYAQEiVQoSTGlzdEV2ZW50c1Jlc3BvbnNlEiYKBmV2ZW50cxgBIAMoCzIWLmludGltZS5ldmVudC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimQEKEldhdGNoRXZlbnRzUmVxdWVzdBIfCgV0eXBlcxgBIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgCIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHwoMcmVzdW1lX3Rva2VuGAMgASgJQgm6SAZyBBiAgAEiUwoTV2F0Y2hFdmVudHNSZXNwb25zZRImCgZldmVudHMYASADKAsyFi5pbnRpbWUuZXZlbnQudjEuRXZlbnQSFAoMcmVzdW1lX3Rva2VuGAIgASgJIq0EChNFeHBvcnRFdmVudHNSZXF1ZXN0Eo4BCgZmb3JtYXQYASABKA4yHS5pbnRpbWUuZXZlbnQudjEuRXhwb3J0Rm9ybWF0Ql+6SFy6AVkKDWV4cG9ydC5mb3JtYXQSMkNob29zZSBhIGZvcm1hdDogSlNPTiwgTkRKU09OLCBDU1Ygb3IgQ2xvdWRFdmVudHMuGhR0aGlzIGluIFsxLCAyLCAzLCA0XRIfCgV0eXBlcxgCIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgDIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHQoMaGFuZGxlcl9uYW1lGAQgASgJQge6SARyAhhkEjMKD3B1Ymxpc2hlZF9hZnRlchgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcHVibGlzaGVkX2JlZm9yZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASlgEKAmlkGAcgASgJQokBukiFAboBfwoIZXZlbnQuaWQSLVNlYXJjaCBieSBhIHdob2xlIGV2ZW50IGlkIG9yIGNvcnJlbGF0aW9uIGlkLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJynYAQEilgEKFEV4cG9ydEV2ZW50c1Jlc3BvbnNlEi8KBmhlYWRlchgBIAEoCzIdLmludGltZS5ldmVudC52MS5FeHBvcnRIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAEjEKB3N1bW1hcnkYAyABKAsyHi5pbnRpbWUuZXZlbnQudjEuRXhwb3J0U3VtbWFyeUgAQgkKB2NvbnRlbnQiNwoMRXhwb3J0SGVhZGVyEhQKDGNvbnRlbnRfdHlwZRgBIAEoCRIRCglmaWxlX25hbWUYAiABKAkiNQoNRXhwb3J0U3VtbWFyeRIRCglyb3dfY291bnQYASABKAUSEQoJdHJ1bmNhdGVkGAIgASgIIhcKFUxpc3RFdmVudFR5cGVzUmVxdWVzdCJNChZMaXN0RXZlbnRUeXBlc1Jlc3BvbnNlEjMKC2V2ZW50X3R5cGVzGAEgAygLMh4uaW50aW1lLmV2ZW50LnYxLkV2ZW50VHlwZUluZm8iYgoNRXZlbnRUeXBlSW5mbxIMCgRuYW1lGAEgASgJEhYKDnNjaGVtYV92ZXJzaW9uGAIgASgFEhQKDG1lc3NhZ2VfbmFtZRgDIAEoCRIVCg1oYW5kbGVyX25hbWVzGAQgAygJIqcDChlHZXRFdmVudFN0YXRpc3RpY3NSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI7CgZidWNrZXQYAyABKA4yIS5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc0J1Y2tldEIIukgFggECEAESPwoIZ3JvdXBfYnkYBCABKA4yIy5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc0dyb3VwaW5nQgi6SAWCAQIQARIfCgV0eXBlcxgFIAMoCUIQukgNkgEKEDIiBnIEEAEYZBIdCgxoYW5kbGVyX25hbWUYBiABKAlCB7pIBHICGGQ6d7pIdBpyChB1bnRpbC5hZnRlcl9mcm9tEh9UaGUgcmFuZ2UgZW5kcyBhZnRlciBpdCBiZWdpbnMuGj0haGFzKHRoaXMuZnJvbSkgfHwgIWhhcyh0aGlzLnVudGlsKSB8fCB0aGlzLmZyb20gPCB0aGlzLnVudGlsIp4DChpHZXRFdmVudFN0YXRpc3RpY3NSZXNwb25zZRIoCgRmcm9tGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoGYnVja2V0GAMgASgOMiEuaW50aW1lLmV2ZW50LnYxLlN0YXRpc3RpY3NCdWNrZXQSMQoGc2VyaWVzGAQgAygLMiEuaW50aW1lLmV2ZW50LnYxLlN0YXRpc3RpY3NTZXJpZXMSMgoHYnlfdHlwZRgFIAMoCzIhLmludGltZS5ldmVudC52MS5TdGF0aXN0aWNzU2VyaWVzEjUKCmJ5X2hhbmRsZXIYBiADKAsyIS5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc1NlcmllcxInCgNub3cYByABKAsyGi5pbnRpbWUuZXZlbnQudjEuRXZlbnRzTm93EjEKDWNvdW50ZWRfdW50aWwYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpsBChNHZXRDYXVzYXRpb25SZXF1ZXN0EoMBCgJpZBgBIAEoCUJ3ukh0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykinwEKFEdldENhdXNhdGlvblJlc3BvbnNlEhYKDmNvcnJlbGF0aW9uX2lkGAEgASgJEi0KBW5vZGVzGAIgAygLMh4uaW50aW1lLmV2ZW50LnYxLkNhdXNhdGlvbk5vZGUSLQoFZWRnZXMYAyADKAsyHi5pbnRpbWUuZXZlbnQudjEuQ2F1c2F0aW9uRWRnZRIRCgl0cnVuY2F0ZWQYBCABKAgiiwIKFkV4cGxhaW5EZWxpdmVyeVJlcXVlc3QSiQEKCGV2ZW50X2lkGAEgASgJQne6SHS6AXEKCGV2ZW50LmlkEh9UaGlzIGlzIG5vdCB0aGUgaWQgb2YgYW4gZXZlbnQuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKRJlCgxoYW5kbGVyX25hbWUYAiABKAlCT7pITLoBSQoMaGFuZGxlci5uYW1lEhFOYW1lIHRoZSBoYW5kbGVyLhomdGhpcy5tYXRjaGVzKCdeW2Etel1bYS16MC05X117MCw5OX0kJykiSgoXRXhwbGFpbkRlbGl2ZXJ5UmVzcG9uc2USLwoFc3RlcHMYASADKAsyIC5pbnRpbWUuZXZlbnQudjEuRXhwbGFuYXRpb25TdGVwKpUBCgxFeHBvcnRGb3JtYXQSHQoZRVhQT1JUX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhYKEkVYUE9SVF9GT1JNQVRfSlNPThABEhgKFEVYUE9SVF9GT1JNQVRfTkRKU09OEAISFQoRRVhQT1JUX0ZPUk1BVF9DU1YQAxIdChlFWFBPUlRfRk9STUFUX0NMT1VERVZFTlRTEAQyhwoKDEV2ZW50U2VydmljZRJvCgxQdWJsaXNoRXZlbnQSJC5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50UmVxdWVzdBolLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXNwb25zZSISqrsYDhIMZXZlbnQ6Y3JlYXRlEnIKDVB1Ymxpc2hFdmVudHMSJS5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1JlcXVlc3QaJi5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1Jlc3BvbnNlIhKquxgOEgxldmVudDpjcmVhdGUScgoMUmVwbGF5RXZlbnRzEiQuaW50aW1lLmV2ZW50LnYxLlJlcGxheUV2ZW50c1JlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuUmVwbGF5RXZlbnRzUmVzcG9uc2UiFZACAqq7GA4SDGV2ZW50OnJlcGxheRJkCghHZXRFdmVudBIgLmludGltZS5ldmVudC52MS5HZXRFdmVudFJlcXVlc3QaIS5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJqCgpMaXN0RXZlbnRzEiIuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiMuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJvCgtXYXRjaEV2ZW50cxIjLmludGltZS5ldmVudC52MS5XYXRjaEV2ZW50c1JlcXVlc3QaJC5pbnRpbWUuZXZlbnQudjEuV2F0Y2hFdmVudHNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZDABEnEKDEV4cG9ydEV2ZW50cxIkLmludGltZS5ldmVudC52MS5FeHBvcnRFdmVudHNSZXF1ZXN0GiUuaW50aW1lLmV2ZW50LnYxLkV4cG9ydEV2ZW50c1Jlc3BvbnNlIhKquxgOEgxldmVudDpleHBvcnQwARJ2Cg5MaXN0RXZlbnRUeXBlcxImLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRUeXBlc1JlcXVlc3QaJy5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50VHlwZXNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBKCAQoSR2V0RXZlbnRTdGF0aXN0aWNzEiouaW50aW1lLmV2ZW50LnYxLkdldEV2ZW50U3RhdGlzdGljc1JlcXVlc3QaKy5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRTdGF0aXN0aWNzUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQScAoMR2V0Q2F1c2F0aW9uEiQuaW50aW1lLmV2ZW50LnYxLkdldENhdXNhdGlvblJlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuR2V0Q2F1c2F0aW9uUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQSeQoPRXhwbGFpbkRlbGl2ZXJ5EicuaW50aW1lLmV2ZW50LnYxLkV4cGxhaW5EZWxpdmVyeVJlcXVlc3QaKC5pbnRpbWUuZXZlbnQudjEuRXhwbGFpbkRlbGl2ZXJ5UmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWRCyQEKE2NvbS5pbnRpbWUuZXZlbnQudjFCEUV2ZW50U2VydmljZVByb3RvUAFaQWdpdGh1Yi5jb20vaW50aW1lLXNvbHV0aW9ucy9pbnRpbWUvZ2VuL2dvL2ludGltZS9ldmVudC92MTtldmVudHYxogIDSUVYqgIPSW50aW1lLkV2ZW50LlYxygIPSW50aW1lXEV2ZW50XFYx4gIbSW50aW1lXEV2ZW50XFYxXEdQQk1ldGFkYXRh6gIRSW50aW1lOjpFdmVudDo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_intime_auth_v1_options, file_intime_event_v1_event, file_intime_event_v1_event_causation, file_intime_event_v1_event_statistics]);
 
 /**
  * PublishEventRequest is the request of PublishEvent.
@@ -327,6 +327,235 @@ export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PUR
   messageDesc(file_intime_event_v1_event_service, 9);
 
 /**
+ * WatchEventsRequest is the request of WatchEvents. Every filter that is given must match.
+ *
+ * @generated from message intime.event.v1.WatchEventsRequest
+ */
+export type WatchEventsRequest = Message<"intime.event.v1.WatchEventsRequest"> & {
+  /**
+   * Only events of these types.
+   *
+   * @generated from field: repeated string types = 1;
+   */
+  types: string[];
+
+  /**
+   * Only events that stand at one of these.
+   *
+   * @generated from field: repeated intime.event.v1.EventStatus statuses = 2;
+   */
+  statuses: EventStatus[];
+
+  /**
+   * The resume_token of the last message that arrived, with the same filters: what happened since then is sent first.
+   * Empty to begin now.
+   *
+   * @generated from field: string resume_token = 3;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message intime.event.v1.WatchEventsRequest.
+ * Use `create(WatchEventsRequestSchema)` to create a new message.
+ */
+export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 10);
+
+/**
+ * WatchEventsResponse is one message of the answer of WatchEvents.
+ *
+ * @generated from message intime.event.v1.WatchEventsResponse
+ */
+export type WatchEventsResponse = Message<"intime.event.v1.WatchEventsResponse"> & {
+  /**
+   * Events as they stand now, with their deliveries, in the order of their changes; none where the message only says that
+   * the connection is alive.
+   *
+   * @generated from field: repeated intime.event.v1.Event events = 1;
+   */
+  events: Event[];
+
+  /**
+   * Where the watch goes on after this message; valid for a week.
+   *
+   * @generated from field: string resume_token = 2;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message intime.event.v1.WatchEventsResponse.
+ * Use `create(WatchEventsResponseSchema)` to create a new message.
+ */
+export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 11);
+
+/**
+ * ExportEventsRequest is the request of ExportEvents. Every filter that is given must match.
+ *
+ * @generated from message intime.event.v1.ExportEventsRequest
+ */
+export type ExportEventsRequest = Message<"intime.event.v1.ExportEventsRequest"> & {
+  /**
+   * The format of the file.
+   *
+   * @generated from field: intime.event.v1.ExportFormat format = 1;
+   */
+  format: ExportFormat;
+
+  /**
+   * Only events of these types.
+   *
+   * @generated from field: repeated string types = 2;
+   */
+  types: string[];
+
+  /**
+   * Only events that stand at one of these.
+   *
+   * @generated from field: repeated intime.event.v1.EventStatus statuses = 3;
+   */
+  statuses: EventStatus[];
+
+  /**
+   * Only events with a delivery to this handler.
+   *
+   * @generated from field: string handler_name = 4;
+   */
+  handlerName: string;
+
+  /**
+   * Only events published at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp published_after = 5;
+   */
+  publishedAfter?: Timestamp | undefined;
+
+  /**
+   * Only events published before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp published_before = 6;
+   */
+  publishedBefore?: Timestamp | undefined;
+
+  /**
+   * Only the event with this id, or the events with this correlation id.
+   *
+   * @generated from field: string id = 7;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message intime.event.v1.ExportEventsRequest.
+ * Use `create(ExportEventsRequestSchema)` to create a new message.
+ */
+export const ExportEventsRequestSchema: GenMessage<ExportEventsRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 12);
+
+/**
+ * ExportEventsResponse is one message of the answer of ExportEvents: the header, then parts of the file, then the summary.
+ *
+ * @generated from message intime.event.v1.ExportEventsResponse
+ */
+export type ExportEventsResponse = Message<"intime.event.v1.ExportEventsResponse"> & {
+  /**
+   * What the message holds.
+   *
+   * @generated from oneof intime.event.v1.ExportEventsResponse.content
+   */
+  content: {
+    /**
+     * What the file is; the first message.
+     *
+     * @generated from field: intime.event.v1.ExportHeader header = 1;
+     */
+    value: ExportHeader;
+    case: "header";
+  } | {
+    /**
+     * The next part of the file.
+     *
+     * @generated from field: bytes chunk = 2;
+     */
+    value: Uint8Array;
+    case: "chunk";
+  } | {
+    /**
+     * What was exported; the last message. Without it the file is not whole.
+     *
+     * @generated from field: intime.event.v1.ExportSummary summary = 3;
+     */
+    value: ExportSummary;
+    case: "summary";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message intime.event.v1.ExportEventsResponse.
+ * Use `create(ExportEventsResponseSchema)` to create a new message.
+ */
+export const ExportEventsResponseSchema: GenMessage<ExportEventsResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 13);
+
+/**
+ * ExportHeader says what an exported file is.
+ *
+ * @generated from message intime.event.v1.ExportHeader
+ */
+export type ExportHeader = Message<"intime.event.v1.ExportHeader"> & {
+  /**
+   * The media type, for example "text/csv; charset=utf-8; header=present".
+   *
+   * @generated from field: string content_type = 1;
+   */
+  contentType: string;
+
+  /**
+   * A name for the file, for example "events-20250131T120000Z.csv".
+   *
+   * @generated from field: string file_name = 2;
+   */
+  fileName: string;
+};
+
+/**
+ * Describes the message intime.event.v1.ExportHeader.
+ * Use `create(ExportHeaderSchema)` to create a new message.
+ */
+export const ExportHeaderSchema: GenMessage<ExportHeader> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 14);
+
+/**
+ * ExportSummary says what was exported.
+ *
+ * @generated from message intime.event.v1.ExportSummary
+ */
+export type ExportSummary = Message<"intime.event.v1.ExportSummary"> & {
+  /**
+   * How many events.
+   *
+   * @generated from field: int32 row_count = 1;
+   */
+  rowCount: number;
+
+  /**
+   * Whether there are more that match, beyond the 1,000 newest.
+   *
+   * @generated from field: bool truncated = 2;
+   */
+  truncated: boolean;
+};
+
+/**
+ * Describes the message intime.event.v1.ExportSummary.
+ * Use `create(ExportSummarySchema)` to create a new message.
+ */
+export const ExportSummarySchema: GenMessage<ExportSummary> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 15);
+
+/**
  * ListEventTypesRequest is the request of ListEventTypes.
  *
  * @generated from message intime.event.v1.ListEventTypesRequest
@@ -339,7 +568,7 @@ export type ListEventTypesRequest = Message<"intime.event.v1.ListEventTypesReque
  * Use `create(ListEventTypesRequestSchema)` to create a new message.
  */
 export const ListEventTypesRequestSchema: GenMessage<ListEventTypesRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 10);
+  messageDesc(file_intime_event_v1_event_service, 16);
 
 /**
  * ListEventTypesResponse is the response of ListEventTypes.
@@ -360,7 +589,7 @@ export type ListEventTypesResponse = Message<"intime.event.v1.ListEventTypesResp
  * Use `create(ListEventTypesResponseSchema)` to create a new message.
  */
 export const ListEventTypesResponseSchema: GenMessage<ListEventTypesResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 11);
+  messageDesc(file_intime_event_v1_event_service, 17);
 
 /**
  * EventTypeInfo describes an event type.
@@ -402,7 +631,7 @@ export type EventTypeInfo = Message<"intime.event.v1.EventTypeInfo"> & {
  * Use `create(EventTypeInfoSchema)` to create a new message.
  */
 export const EventTypeInfoSchema: GenMessage<EventTypeInfo> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 12);
+  messageDesc(file_intime_event_v1_event_service, 18);
 
 /**
  * GetEventStatisticsRequest is the request of GetEventStatistics. What is counted are the events published from `from` on
@@ -459,7 +688,7 @@ export type GetEventStatisticsRequest = Message<"intime.event.v1.GetEventStatist
  * Use `create(GetEventStatisticsRequestSchema)` to create a new message.
  */
 export const GetEventStatisticsRequestSchema: GenMessage<GetEventStatisticsRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 13);
+  messageDesc(file_intime_event_v1_event_service, 19);
 
 /**
  * GetEventStatisticsResponse is the response of GetEventStatistics.
@@ -530,7 +759,7 @@ export type GetEventStatisticsResponse = Message<"intime.event.v1.GetEventStatis
  * Use `create(GetEventStatisticsResponseSchema)` to create a new message.
  */
 export const GetEventStatisticsResponseSchema: GenMessage<GetEventStatisticsResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 14);
+  messageDesc(file_intime_event_v1_event_service, 20);
 
 /**
  * GetCausationRequest is the request of GetCausation.
@@ -551,7 +780,7 @@ export type GetCausationRequest = Message<"intime.event.v1.GetCausationRequest">
  * Use `create(GetCausationRequestSchema)` to create a new message.
  */
 export const GetCausationRequestSchema: GenMessage<GetCausationRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 15);
+  messageDesc(file_intime_event_v1_event_service, 21);
 
 /**
  * GetCausationResponse is the response of GetCausation.
@@ -593,7 +822,7 @@ export type GetCausationResponse = Message<"intime.event.v1.GetCausationResponse
  * Use `create(GetCausationResponseSchema)` to create a new message.
  */
 export const GetCausationResponseSchema: GenMessage<GetCausationResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 16);
+  messageDesc(file_intime_event_v1_event_service, 22);
 
 /**
  * ExplainDeliveryRequest is the request of ExplainDelivery.
@@ -621,7 +850,7 @@ export type ExplainDeliveryRequest = Message<"intime.event.v1.ExplainDeliveryReq
  * Use `create(ExplainDeliveryRequestSchema)` to create a new message.
  */
 export const ExplainDeliveryRequestSchema: GenMessage<ExplainDeliveryRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 17);
+  messageDesc(file_intime_event_v1_event_service, 23);
 
 /**
  * ExplainDeliveryResponse is the response of ExplainDelivery.
@@ -642,7 +871,56 @@ export type ExplainDeliveryResponse = Message<"intime.event.v1.ExplainDeliveryRe
  * Use `create(ExplainDeliveryResponseSchema)` to create a new message.
  */
 export const ExplainDeliveryResponseSchema: GenMessage<ExplainDeliveryResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 18);
+  messageDesc(file_intime_event_v1_event_service, 24);
+
+/**
+ * ExportFormat is the format of an export.
+ *
+ * @generated from enum intime.event.v1.ExportFormat
+ */
+export enum ExportFormat {
+  /**
+   * Not a format.
+   *
+   * @generated from enum value: EXPORT_FORMAT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * An array of objects, their keys named like the columns.
+   *
+   * @generated from enum value: EXPORT_FORMAT_JSON = 1;
+   */
+  JSON = 1,
+
+  /**
+   * The same objects, one a line.
+   *
+   * @generated from enum value: EXPORT_FORMAT_NDJSON = 2;
+   */
+  NDJSON = 2,
+
+  /**
+   * Comma-separated values by RFC 4180, with a header; payload and metadata are JSON. A cell that a spreadsheet would take
+   * for a formula begins with an apostrophe.
+   *
+   * @generated from enum value: EXPORT_FORMAT_CSV = 3;
+   */
+  CSV = 3,
+
+  /**
+   * A batch in the JSON format of CloudEvents 1.0, with the extensions correlationid, causationid and schemaversion.
+   *
+   * @generated from enum value: EXPORT_FORMAT_CLOUDEVENTS = 4;
+   */
+  CLOUDEVENTS = 4,
+}
+
+/**
+ * Describes the enum intime.event.v1.ExportFormat.
+ */
+export const ExportFormatSchema: GenEnum<ExportFormat> = /*@__PURE__*/
+  enumDesc(file_intime_event_v1_event_service, 0);
 
 /**
  * EventService serves the events of the caller's organisation.
@@ -700,6 +978,28 @@ export const EventService: GenService<{
     methodKind: "unary";
     input: typeof ListEventsRequestSchema;
     output: typeof ListEventsResponseSchema;
+  },
+  /**
+   * WatchEvents sends each event when it is published and whenever its status changes, until the caller hangs up. Of
+   * several changes in a row only the last may be sent. The answer begins with a message without events; a message
+   * without events comes again whenever there was nothing else to say for a while.
+   *
+   * @generated from rpc intime.event.v1.EventService.WatchEvents
+   */
+  watchEvents: {
+    methodKind: "server_streaming";
+    input: typeof WatchEventsRequestSchema;
+    output: typeof WatchEventsResponseSchema;
+  },
+  /**
+   * ExportEvents returns events as a file, newest first: at most 1,000 of them. It is written into the audit log.
+   *
+   * @generated from rpc intime.event.v1.EventService.ExportEvents
+   */
+  exportEvents: {
+    methodKind: "server_streaming";
+    input: typeof ExportEventsRequestSchema;
+    output: typeof ExportEventsResponseSchema;
   },
   /**
    * ListEventTypes returns the event types this server knows, with the handlers that listen to them.

@@ -48,6 +48,12 @@ const (
 	EventServiceGetEventProcedure = "/intime.event.v1.EventService/GetEvent"
 	// EventServiceListEventsProcedure is the fully-qualified name of the EventService's ListEvents RPC.
 	EventServiceListEventsProcedure = "/intime.event.v1.EventService/ListEvents"
+	// EventServiceWatchEventsProcedure is the fully-qualified name of the EventService's WatchEvents
+	// RPC.
+	EventServiceWatchEventsProcedure = "/intime.event.v1.EventService/WatchEvents"
+	// EventServiceExportEventsProcedure is the fully-qualified name of the EventService's ExportEvents
+	// RPC.
+	EventServiceExportEventsProcedure = "/intime.event.v1.EventService/ExportEvents"
 	// EventServiceListEventTypesProcedure is the fully-qualified name of the EventService's
 	// ListEventTypes RPC.
 	EventServiceListEventTypesProcedure = "/intime.event.v1.EventService/ListEventTypes"
@@ -75,6 +81,12 @@ type EventServiceClient interface {
 	GetEvent(context.Context, *v1.GetEventRequest) (*v1.GetEventResponse, error)
 	// ListEvents returns events, newest first, with their deliveries.
 	ListEvents(context.Context, *v1.ListEventsRequest) (*v1.ListEventsResponse, error)
+	// WatchEvents sends each event when it is published and whenever its status changes, until the caller hangs up. Of
+	// several changes in a row only the last may be sent. The answer begins with a message without events; a message
+	// without events comes again whenever there was nothing else to say for a while.
+	WatchEvents(context.Context, *v1.WatchEventsRequest) (*connect.ServerStreamForClient[v1.WatchEventsResponse], error)
+	// ExportEvents returns events as a file, newest first: at most 1,000 of them. It is written into the audit log.
+	ExportEvents(context.Context, *v1.ExportEventsRequest) (*connect.ServerStreamForClient[v1.ExportEventsResponse], error)
 	// ListEventTypes returns the event types this server knows, with the handlers that listen to them.
 	ListEventTypes(context.Context, *v1.ListEventTypesRequest) (*v1.ListEventTypesResponse, error)
 	// GetEventStatistics returns how many events were published and what became of them, by the minute, the hour or the day,
@@ -130,6 +142,19 @@ func NewEventServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 			connect.WithClientOptions(opts...),
 		),
+		watchEvents: connect.NewClient[v1.WatchEventsRequest, v1.WatchEventsResponse](
+			httpClient,
+			baseURL+EventServiceWatchEventsProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("WatchEvents")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		exportEvents: connect.NewClient[v1.ExportEventsRequest, v1.ExportEventsResponse](
+			httpClient,
+			baseURL+EventServiceExportEventsProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("ExportEvents")),
+			connect.WithClientOptions(opts...),
+		),
 		listEventTypes: connect.NewClient[v1.ListEventTypesRequest, v1.ListEventTypesResponse](
 			httpClient,
 			baseURL+EventServiceListEventTypesProcedure,
@@ -168,6 +193,8 @@ type eventServiceClient struct {
 	replayEvents       *connect.Client[v1.ReplayEventsRequest, v1.ReplayEventsResponse]
 	getEvent           *connect.Client[v1.GetEventRequest, v1.GetEventResponse]
 	listEvents         *connect.Client[v1.ListEventsRequest, v1.ListEventsResponse]
+	watchEvents        *connect.Client[v1.WatchEventsRequest, v1.WatchEventsResponse]
+	exportEvents       *connect.Client[v1.ExportEventsRequest, v1.ExportEventsResponse]
 	listEventTypes     *connect.Client[v1.ListEventTypesRequest, v1.ListEventTypesResponse]
 	getEventStatistics *connect.Client[v1.GetEventStatisticsRequest, v1.GetEventStatisticsResponse]
 	getCausation       *connect.Client[v1.GetCausationRequest, v1.GetCausationResponse]
@@ -219,6 +246,16 @@ func (c *eventServiceClient) ListEvents(ctx context.Context, req *v1.ListEventsR
 	return nil, err
 }
 
+// WatchEvents calls intime.event.v1.EventService.WatchEvents.
+func (c *eventServiceClient) WatchEvents(ctx context.Context, req *v1.WatchEventsRequest) (*connect.ServerStreamForClient[v1.WatchEventsResponse], error) {
+	return c.watchEvents.CallServerStream(ctx, connect.NewRequest(req))
+}
+
+// ExportEvents calls intime.event.v1.EventService.ExportEvents.
+func (c *eventServiceClient) ExportEvents(ctx context.Context, req *v1.ExportEventsRequest) (*connect.ServerStreamForClient[v1.ExportEventsResponse], error) {
+	return c.exportEvents.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // ListEventTypes calls intime.event.v1.EventService.ListEventTypes.
 func (c *eventServiceClient) ListEventTypes(ctx context.Context, req *v1.ListEventTypesRequest) (*v1.ListEventTypesResponse, error) {
 	response, err := c.listEventTypes.CallUnary(ctx, connect.NewRequest(req))
@@ -268,6 +305,12 @@ type EventServiceHandler interface {
 	GetEvent(context.Context, *v1.GetEventRequest) (*v1.GetEventResponse, error)
 	// ListEvents returns events, newest first, with their deliveries.
 	ListEvents(context.Context, *v1.ListEventsRequest) (*v1.ListEventsResponse, error)
+	// WatchEvents sends each event when it is published and whenever its status changes, until the caller hangs up. Of
+	// several changes in a row only the last may be sent. The answer begins with a message without events; a message
+	// without events comes again whenever there was nothing else to say for a while.
+	WatchEvents(context.Context, *v1.WatchEventsRequest, *connect.ServerStream[v1.WatchEventsResponse]) error
+	// ExportEvents returns events as a file, newest first: at most 1,000 of them. It is written into the audit log.
+	ExportEvents(context.Context, *v1.ExportEventsRequest, *connect.ServerStream[v1.ExportEventsResponse]) error
 	// ListEventTypes returns the event types this server knows, with the handlers that listen to them.
 	ListEventTypes(context.Context, *v1.ListEventTypesRequest) (*v1.ListEventTypesResponse, error)
 	// GetEventStatistics returns how many events were published and what became of them, by the minute, the hour or the day,
@@ -319,6 +362,19 @@ func NewEventServiceHandler(svc EventServiceHandler, opts ...connect.HandlerOpti
 		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
 		connect.WithHandlerOptions(opts...),
 	)
+	eventServiceWatchEventsHandler := connect.NewServerStreamHandlerSimple(
+		EventServiceWatchEventsProcedure,
+		svc.WatchEvents,
+		connect.WithSchema(eventServiceMethods.ByName("WatchEvents")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	eventServiceExportEventsHandler := connect.NewServerStreamHandlerSimple(
+		EventServiceExportEventsProcedure,
+		svc.ExportEvents,
+		connect.WithSchema(eventServiceMethods.ByName("ExportEvents")),
+		connect.WithHandlerOptions(opts...),
+	)
 	eventServiceListEventTypesHandler := connect.NewUnaryHandlerSimple(
 		EventServiceListEventTypesProcedure,
 		svc.ListEventTypes,
@@ -359,6 +415,10 @@ func NewEventServiceHandler(svc EventServiceHandler, opts ...connect.HandlerOpti
 			eventServiceGetEventHandler.ServeHTTP(w, r)
 		case EventServiceListEventsProcedure:
 			eventServiceListEventsHandler.ServeHTTP(w, r)
+		case EventServiceWatchEventsProcedure:
+			eventServiceWatchEventsHandler.ServeHTTP(w, r)
+		case EventServiceExportEventsProcedure:
+			eventServiceExportEventsHandler.ServeHTTP(w, r)
 		case EventServiceListEventTypesProcedure:
 			eventServiceListEventTypesHandler.ServeHTTP(w, r)
 		case EventServiceGetEventStatisticsProcedure:
@@ -394,6 +454,14 @@ func (UnimplementedEventServiceHandler) GetEvent(context.Context, *v1.GetEventRe
 
 func (UnimplementedEventServiceHandler) ListEvents(context.Context, *v1.ListEventsRequest) (*v1.ListEventsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.ListEvents is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) WatchEvents(context.Context, *v1.WatchEventsRequest, *connect.ServerStream[v1.WatchEventsResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.WatchEvents is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) ExportEvents(context.Context, *v1.ExportEventsRequest, *connect.ServerStream[v1.ExportEventsResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.ExportEvents is not implemented"))
 }
 
 func (UnimplementedEventServiceHandler) ListEventTypes(context.Context, *v1.ListEventTypesRequest) (*v1.ListEventTypesResponse, error) {
