@@ -157,7 +157,7 @@ CREATE FUNCTION app.start_delivery(
     BEGIN
         SELECT * INTO d FROM public.event_deliveries s
         WHERE s.event_id = p_event_id AND s.handler_name = p_handler_name FOR NO KEY UPDATE;
-        IF NOT FOUND OR d.status IN ('succeeded', 'dead_letter', 'skipped') THEN
+        IF NOT FOUND OR d.status IN ('succeeded', 'dead_letter', 'skipped', 'discarded') THEN
             verdict := 'done';
             RETURN;
         END IF;
@@ -401,7 +401,8 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, OUT taken integer, OUT even
                CASE WHEN NOT s.is_active THEN 'handler_disabled' END,
                CASE WHEN NOT s.is_active THEN now() END
         FROM unnest(orgs, batch) AS b (org_id, id)
-        JOIN public.events e ON e.org_id = b.org_id AND e.id = b.id
+        -- What is replayed has its deliveries: a handler that subscribed since does not run by the way.
+        JOIN public.events e ON e.org_id = b.org_id AND e.id = b.id AND NOT e.metadata ? 'replayed'
         JOIN public.event_subscriptions s ON s.org_id = e.org_id AND s.event_type = e.type
         JOIN app.event_handlers h ON h.name = s.handler_name
         ORDER BY e.id

@@ -13,6 +13,7 @@ import (
 	"github.com/intime-solutions/intime/gen/go/intime/job/v1/jobv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/session/v1/sessionv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/user/v1/userv1connect"
+	"github.com/intime-solutions/intime/internal/alert"
 	"github.com/intime-solutions/intime/internal/auth"
 	"github.com/intime-solutions/intime/internal/eventbus"
 	"github.com/intime-solutions/intime/internal/job"
@@ -36,6 +37,9 @@ const (
 
 // registerHandlers adds every feature's event handlers to the bus.
 func registerHandlers(bus *eventbus.Bus) error {
+	if err := alert.RegisterHandlers(bus); err != nil {
+		return err
+	}
 	return job.RegisterHandlers(bus)
 }
 
@@ -48,6 +52,8 @@ func (a *App) mounts(chain *rpc.Chain, sessions *auth.Service) []rpc.Mount {
 		rpc.At(jobv1connect.NewJobServiceHandler(job.NewService(a.api, a.bus), options...)),
 		rpc.At(eventv1connect.NewEventServiceHandler(eventbus.NewService(a.api, a.bus), options...)),
 		rpc.At(eventv1connect.NewEventHandlerServiceHandler(eventbus.NewHandlerService(a.api, a.bus), options...)),
+		rpc.At(eventv1connect.NewDeadLetterServiceHandler(eventbus.NewDeadLetterService(a.api, a.bus), options...)),
+		rpc.At(eventv1connect.NewEventSettingsServiceHandler(eventbus.NewSettingsService(a.api, a.bus), options...)),
 	}
 }
 

@@ -23,11 +23,13 @@ import (
 
 // Clients are the typed clients of one person.
 type Clients struct {
-	Events   eventv1connect.EventServiceClient
-	Handlers eventv1connect.EventHandlerServiceClient
-	Jobs     jobv1connect.JobServiceClient
-	Sessions sessionv1connect.SessionServiceClient
-	Users    userv1connect.UserServiceClient
+	DeadLetters   eventv1connect.DeadLetterServiceClient
+	Events        eventv1connect.EventServiceClient
+	EventSettings eventv1connect.EventSettingsServiceClient
+	Handlers      eventv1connect.EventHandlerServiceClient
+	Jobs          jobv1connect.JobServiceClient
+	Sessions      sessionv1connect.SessionServiceClient
+	Users         userv1connect.UserServiceClient
 }
 
 // As returns the clients of a demo person, by address or role; of nobody in particular for an empty one.
@@ -44,11 +46,13 @@ func (e *Env) As(t *testing.T, person string) Clients {
 func (e *Env) WithToken(token string) Clients {
 	client := &http.Client{Transport: bearer{token: token, transport: e.transport}}
 	return Clients{
-		Events:   eventv1connect.NewEventServiceClient(client, e.URL),
-		Handlers: eventv1connect.NewEventHandlerServiceClient(client, e.URL),
-		Jobs:     jobv1connect.NewJobServiceClient(client, e.URL),
-		Sessions: sessionv1connect.NewSessionServiceClient(client, e.URL),
-		Users:    userv1connect.NewUserServiceClient(client, e.URL),
+		DeadLetters:   eventv1connect.NewDeadLetterServiceClient(client, e.URL),
+		Events:        eventv1connect.NewEventServiceClient(client, e.URL),
+		EventSettings: eventv1connect.NewEventSettingsServiceClient(client, e.URL),
+		Handlers:      eventv1connect.NewEventHandlerServiceClient(client, e.URL),
+		Jobs:          jobv1connect.NewJobServiceClient(client, e.URL),
+		Sessions:      sessionv1connect.NewSessionServiceClient(client, e.URL),
+		Users:         userv1connect.NewUserServiceClient(client, e.URL),
 	}
 }
 

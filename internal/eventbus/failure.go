@@ -23,6 +23,7 @@ type failure struct {
 	message string
 	retryIn time.Duration
 	giveUp  string // one of the reasons above; empty: try again while attempts are left
+	refused string // the reason for which a limit of cascades refused a publication; empty: none did
 }
 
 // panicError is what a handler's panic becomes.
@@ -37,6 +38,7 @@ var errAbandoned = errors.New("the attempt lost its lease")
 // an interruption and does not count.
 func classify(work context.Context, timeout time.Duration, r *registration, a attempt, err error) failure {
 	f := failure{outcome: "failed", message: telemetry.Text(err.Error()), retryIn: r.waitAfter(err, a.Attempt)}
+	f.refused = refusalOf(err)
 	kind, _ := postgres.KindOf(err)
 	_, panicked := errors.AsType[panicError](err)
 	switch {

@@ -95,5 +95,6 @@ func periodicJobs() []*river.PeriodicJob {
 	return []*river.PeriodicJob{
 		every(6*time.Hour, func() river.JobArgs { return partitionArgs{} }),
 		every(time.Minute, func() river.JobArgs { return sweepArgs{} }),
+		every(time.Hour, func() river.JobArgs { return retentionArgs{} }),
 	}
 }

@@ -93,7 +93,9 @@ func (w *deliveryWorker) attempt(ctx context.Context, job *river.Job[deliveryArg
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.bus.config.HandlerTimeout)
 	defer cancel()
-	ctx = withRun(ctx, &run{eventID: a.EventID, eventType: a.EventType, correlationID: a.CorrelationID, depth: a.Depth})
+	ctx = withRun(ctx, &run{
+		eventID: a.EventID, handler: a.HandlerName, eventType: a.EventType, correlationID: a.CorrelationID, depth: a.Depth,
+	})
 	return w.db.Login(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		if held, err := a.hold(ctx, tx); err != nil || !held {
 			return errors.Join(err, abandonedUnless(held || err != nil))

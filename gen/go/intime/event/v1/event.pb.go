@@ -104,6 +104,8 @@ const (
 	DeliveryStatus_DELIVERY_STATUS_DEAD_LETTER DeliveryStatus = 5
 	// The handler was disabled when the event was dispatched.
 	DeliveryStatus_DELIVERY_STATUS_SKIPPED DeliveryStatus = 6
+	// Was a dead letter, and somebody discarded it.
+	DeliveryStatus_DELIVERY_STATUS_DISCARDED DeliveryStatus = 7
 )
 
 // Enum value maps for DeliveryStatus.
@@ -116,6 +118,7 @@ var (
 		4: "DELIVERY_STATUS_FAILED",
 		5: "DELIVERY_STATUS_DEAD_LETTER",
 		6: "DELIVERY_STATUS_SKIPPED",
+		7: "DELIVERY_STATUS_DISCARDED",
 	}
 	DeliveryStatus_value = map[string]int32{
 		"DELIVERY_STATUS_UNSPECIFIED": 0,
@@ -125,6 +128,7 @@ var (
 		"DELIVERY_STATUS_FAILED":      4,
 		"DELIVERY_STATUS_DEAD_LETTER": 5,
 		"DELIVERY_STATUS_SKIPPED":     6,
+		"DELIVERY_STATUS_DISCARDED":   7,
 	}
 )
 
@@ -686,7 +690,7 @@ const file_intime_event_v1_event_proto_rawDesc = "" +
 	"\x14EVENT_STATUS_PENDING\x10\x01\x12\x1a\n" +
 	"\x16EVENT_STATUS_PROCESSED\x10\x02\x12\x17\n" +
 	"\x13EVENT_STATUS_FAILED\x10\x03\x12\x1c\n" +
-	"\x18EVENT_STATUS_DEAD_LETTER\x10\x04*\xe4\x01\n" +
+	"\x18EVENT_STATUS_DEAD_LETTER\x10\x04*\x83\x02\n" +
 	"\x0eDeliveryStatus\x12\x1f\n" +
 	"\x1bDELIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17DELIVERY_STATUS_PENDING\x10\x01\x12\x1b\n" +
@@ -694,7 +698,8 @@ const file_intime_event_v1_event_proto_rawDesc = "" +
 	"\x19DELIVERY_STATUS_SUCCEEDED\x10\x03\x12\x1a\n" +
 	"\x16DELIVERY_STATUS_FAILED\x10\x04\x12\x1f\n" +
 	"\x1bDELIVERY_STATUS_DEAD_LETTER\x10\x05\x12\x1b\n" +
-	"\x17DELIVERY_STATUS_SKIPPED\x10\x06*\xe7\x01\n" +
+	"\x17DELIVERY_STATUS_SKIPPED\x10\x06\x12\x1d\n" +
+	"\x19DELIVERY_STATUS_DISCARDED\x10\a*\xe7\x01\n" +
 	"\x0eAttemptOutcome\x12\x1f\n" +
 	"\x1bATTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19ATTEMPT_OUTCOME_SUCCEEDED\x10\x01\x12\x1a\n" +
