@@ -19,9 +19,12 @@ const matrix = `
                        super_admin admin recruiter bench_sales trainer hr_manager student employee candidate client handler system worker
 audit_logs             S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   ----
 event_attempts         S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SI--
+event_cascades         ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   ----    ----   ----
 event_deliveries       S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SIU-
 event_idempotency_keys SI--        SI--  SI--      SI--        ----    ----       ----    ----     ----      SI--   SI--    SI--   ----
 event_outbox           ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   ----    ----   S-UD
+event_replay_batches   S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   ----
+event_replays          S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   S-U-
 event_subscriptions    S-U-        S-U-  ----      ----        ----    ----       ----    ----     ----      ----   ----    S-U-   S-U-
 events                 SI--        SI--  -i--      -i--        ----    ----       ----    ----     ----      -i--   -i--    SI--   S-U-
 jobs                   SIU-        SIU-  SIU-      SIU-        ----    S---       ----    S---     S---      siu-   SIU-    SIU-   ----
@@ -115,7 +118,10 @@ func TestSchema_Columns(t *testing.T) {
 		"authenticated INSERT outgoing_mails: dedup_key, html_body, org_id, recipient, recipient_name, subject, text_body",
 		"authenticated UPDATE event_subscriptions: auto_disabled_at, disabled_at, disabled_by, disabled_reason, " +
 			"failing_events, is_active",
+		"intime_bookkeeper INSERT events: correlation_id, id, org_id, payload, schema_version, source, type",
 		"intime_bookkeeper UPDATE events: error_message, metadata, processed_at, retry_count, status",
+		"intime_bookkeeper UPDATE organizations: settings, updated_at",
+		"intime_worker UPDATE event_replays: error_message, finished_at, job_due_at, status",
 		"intime_worker UPDATE events: error_message, processed_at, retry_count, status",
 		"intime_worker UPDATE outgoing_mails: attempt_count, error_message, next_attempt_at, sent_at, status",
 	}, column[string](t, w.Admin, `
