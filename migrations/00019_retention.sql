@@ -156,7 +156,7 @@ CREATE FUNCTION app.expire_idempotency_keys(p_age interval, p_limit integer) RET
         USING (
             SELECT o.org_id, o.key FROM public.event_idempotency_keys o
             WHERE o.org_id = app.org_id() AND o.created_at < now() - p_age
-            ORDER BY o.created_at LIMIT p_limit FOR UPDATE SKIP LOCKED
+            ORDER BY o.created_at LIMIT p_limit
         ) old
         WHERE k.org_id = old.org_id AND k.key = old.key;
         GET DIAGNOSTICS gone = ROW_COUNT;

@@ -2,6 +2,7 @@ package eventbus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -82,14 +83,16 @@ func (b *Bus) tidyUp(ctx context.Context, db *postgres.DB) error {
 	if err != nil {
 		return err
 	}
+	// What fails for one does not hold up the others.
+	var failed []error
 	for _, org := range organizations {
 		for _, c := range chores() {
 			if err := b.doChore(ctx, db, org, c); err != nil {
-				return fmt.Errorf("%s: %w", c.done, err)
+				failed = append(failed, fmt.Errorf("%s: %w", c.done, err))
 			}
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // doChore deals with batch after batch until one is not full.
