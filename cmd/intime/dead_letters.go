@@ -19,7 +19,7 @@ type deadLettersListCmd struct {
 
 	Handler  string `help:"Only those of this handler."`
 	Type     string `help:"Only those of events of this type."`
-	Reason   string `help:"Only those given up for this reason, for example attempts_exhausted."`
+	Because  string `help:"Only those given up for this reason, for example attempts_exhausted."`
 	Search   string `help:"Only those whose error contains this text."`
 	Archived bool   `help:"Those given up more than 30 days ago instead."`
 	Limit    int32  `default:"20" help:"How many at most, up to 100."`
@@ -28,7 +28,7 @@ type deadLettersListCmd struct {
 // Run lists dead letters.
 func (c deadLettersListCmd) Run(ctx context.Context) error {
 	response, err := c.deadLetters().ListDeadLetters(ctx, &eventv1.ListDeadLettersRequest{
-		PageSize: c.Limit, HandlerName: c.Handler, EventType: c.Type, Reason: c.Reason, Search: c.Search, Archived: c.Archived,
+		PageSize: c.Limit, HandlerName: c.Handler, EventType: c.Type, Reason: c.Because, Search: c.Search, Archived: c.Archived,
 	})
 	if err != nil {
 		return explain(err)

@@ -21,7 +21,7 @@ type commands struct {
 	Work        workCmd        `cmd:"" help:"Run the workers alone."`
 	Migrate     migrateCmd     `cmd:"" help:"Change the database's schema."`
 	Events      eventsCmd      `cmd:"" help:"List, show, publish and replay events of a running server."`
-	DeadLetters deadLettersCmd `cmd:"" name:"dead-letters" help:"List, retry and discard what handlers of a running server gave up."`
+	DeadLetters deadLettersCmd `cmd:"" help:"List, retry and discard what handlers of a running server gave up."`
 	Handlers    handlersCmd    `cmd:"" help:"List, disable and enable event handlers of a running server."`
 	Demo        demoCmd        `cmd:"" help:"Play the product's story from start to end on a throw-away database."`
 	Token       tokenCmd       `cmd:"" help:"Print a signed token for a demo person."`
