@@ -313,15 +313,19 @@ func TestEventService_ReplayEvents_Modes(t *testing.T) {
 
 	t.Run("FailedLeavesWhatIsMissing", func(t *testing.T) {
 		t.Parallel()
-		conn := env.Admin(t)
+		own := apptest.New(t, apptest.Options{Work: true})
+		conn, ana := own.Admin(t), own.As(t, "ana@acme.example")
 		id := arrange(t, conn, "ana@acme.example", "dead_letter", 1)[0]
-		apptest.Exec(t, conn, `UPDATE event_deliveries SET handler_name = 'notify_matching_candidates' WHERE event_id = $1`, id)
-		_, err := ana.Events.ReplayEvents(t.Context(), &eventv1.ReplayEventsRequest{Ids: []string{id}})
+		// A handler that subscribed after the event had been dispatched.
+		apptest.Exec(t, conn, `INSERT INTO app.event_handlers VALUES ('newcomer', 'system.probe', 'f', 3)`)
+		apptest.Exec(t, conn, `
+			INSERT INTO event_subscriptions (org_id, event_type, handler_name, handler_function)
+			SELECT id, 'system.probe', 'newcomer', 'f' FROM organizations`)
+		response, err := ana.Events.ReplayEvents(t.Context(), &eventv1.ReplayEventsRequest{Ids: []string{id}})
 		require.NoError(t, err)
-		apptest.Eventually(t, func() bool {
-			return apptest.One[int](t, conn, `SELECT count(*)::int FROM event_outbox WHERE event_id = $1`, id) == 0
-		}, "not dispatched")
-		require.Equal(t, []string{"notify_matching_candidates"},
+		require.EqualValues(t, 1, response.GetReplayedCount())
+		ana.Await(t, id, processed)
+		require.Equal(t, []string{"run_probe"},
 			apptest.All[string](t, conn, `SELECT handler_name FROM event_deliveries WHERE event_id = $1`, id))
 	})
 
