@@ -163,8 +163,8 @@ CREATE FUNCTION app.freeze_replay(
         IF cardinality(states) = 0 THEN
             RAISE EXCEPTION 'replay: unknown mode %', coalesce(quote_literal(p_mode), 'NULL') USING ERRCODE = 'invalid_parameter_value';
         END IF;
-        IF cardinality(p_event_ids) > 50000 THEN
-            RAISE EXCEPTION 'replay: at most 50000 events at once' USING ERRCODE = 'invalid_parameter_value';
+        IF cardinality(p_event_ids) > 20000 THEN
+            RAISE EXCEPTION 'replay: at most 20000 events at once' USING ERRCODE = 'invalid_parameter_value';
         END IF;
         WITH picked AS (
             SELECT DISTINCT p.id, p.handler FROM unnest(p_event_ids, p_handler_names) AS p (id, handler) WHERE p.id IS NOT NULL

@@ -129,7 +129,8 @@ func (c eventsReplayCmd) printPreview(found *eventv1.PreviewReplayResponse) erro
 
 func (c eventsReplayCmd) printReplay(response *eventv1.ReplayEventsResponse) error {
 	replay := response.GetReplay()
-	return c.print(response, []string{"REPLAY", "STATUS", "REPLAYED", "LEFT", "PASSED OVER", "NOT FOUND", "SUCCEEDED", "FAILED"}, [][]string{{
+	header := []string{"REPLAY", "STATUS", "REPLAYED", "LEFT", "PASSED OVER", "NOT FOUND", "SUCCEEDED", "FAILED"}
+	return c.print(response, header, [][]string{{
 		replay.GetId(), enumtext.Name(replay.GetStatus()), number(replay.GetReplayedCount()), number(replay.GetRemainingCount()),
 		number(replay.GetSkippedCount()), number(response.GetNotFoundCount()), number(replay.GetSucceededCount()),
 		number(replay.GetFailedCount()),

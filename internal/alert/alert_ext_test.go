@@ -99,14 +99,17 @@ func TestAlerts_NeverOfThemselves(t *testing.T) {
 	admin, ana := env.Admin(t), env.As(t, "ana@acme.example")
 	fails(t, ana)
 	awaitAnnounced(t, admin, dead)
-	apptest.Exec(t, admin, `UPDATE event_deliveries SET status = 'running', lease_token = gen_random_uuid() WHERE handler_name LIKE 'notify_operators%'`)
+	apptest.Exec(t, admin, `
+		UPDATE event_deliveries SET status = 'running', lease_token = gen_random_uuid()
+		WHERE handler_name LIKE 'notify_operators%'`)
 	for _, handler := range []string{"notify_operators", "notify_operators_of_dead_letter"} {
 		require.Equal(t, int64(1), apptest.Exec(t, admin, `
 			UPDATE event_subscriptions SET is_active = false, disabled_at = now(), auto_disabled_at = now(), disabled_reason = 'Broken.'
 			WHERE handler_name = $1 AND org_id = (SELECT org_id FROM events LIMIT 1)`, handler))
 	}
 	require.Equal(t, int64(1), apptest.Exec(t, admin, `
-		UPDATE event_deliveries SET status = 'dead_letter', lease_token = NULL, reason = 'permanent' WHERE handler_name LIKE 'notify_operators%'`))
+		UPDATE event_deliveries SET status = 'dead_letter', lease_token = NULL, reason = 'permanent'
+		WHERE handler_name LIKE 'notify_operators%'`))
 	require.Equal(t, []string{dead}, announced(t, admin))
 	require.Equal(t, 1, apptest.One[int](t, admin, `SELECT count(*)::int FROM events WHERE source = 'system'`))
 }

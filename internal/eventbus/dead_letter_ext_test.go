@@ -60,18 +60,21 @@ func TestDeadLetterService_ListDeadLetters(t *testing.T) {
 	}
 	require.Equal(t, []string{theirs[0] + " run_probe"},
 		listDead(t, env.As(t, "greta@globex.example"), &eventv1.ListDeadLettersRequest{}), "another organisation has its own")
-	hour := func(n time.Duration) *timestamppb.Timestamp { return timestamppb.New(time.Now().Add(n * time.Hour)) }
+	in := func(wait time.Duration) *timestamppb.Timestamp { return timestamppb.New(time.Now().Add(wait)) }
 	for name, c := range map[string]struct {
 		by   *eventv1.ListDeadLettersRequest
 		want []string
 	}{
-		"handler":       {&eventv1.ListDeadLettersRequest{HandlerName: "another"}, everything[1:2]},
-		"type":          {&eventv1.ListDeadLettersRequest{EventType: "system.probe"}, everything},
-		"another type":  {&eventv1.ListDeadLettersRequest{EventType: "job.created"}, nil},
-		"reason":        {&eventv1.ListDeadLettersRequest{Reason: "permanent", EventType: "system.probe"}, []string{everything[0], everything[2], everything[4]}},
-		"in time":       {&eventv1.ListDeadLettersRequest{PublishedAfter: hour(-1), PublishedBefore: hour(1)}, everything},
-		"later":         {&eventv1.ListDeadLettersRequest{PublishedAfter: hour(1)}, nil},
-		"earlier":       {&eventv1.ListDeadLettersRequest{PublishedBefore: hour(-1)}, nil},
+		"handler":      {&eventv1.ListDeadLettersRequest{HandlerName: "another"}, everything[1:2]},
+		"type":         {&eventv1.ListDeadLettersRequest{EventType: "system.probe"}, everything},
+		"another type": {&eventv1.ListDeadLettersRequest{EventType: "job.created"}, nil},
+		"reason": {
+			&eventv1.ListDeadLettersRequest{Reason: "permanent", EventType: "system.probe"},
+			[]string{everything[0], everything[2], everything[4]},
+		},
+		"in time":       {&eventv1.ListDeadLettersRequest{PublishedAfter: in(-time.Hour), PublishedBefore: in(time.Hour)}, everything},
+		"later":         {&eventv1.ListDeadLettersRequest{PublishedAfter: in(time.Hour)}, nil},
+		"earlier":       {&eventv1.ListDeadLettersRequest{PublishedBefore: in(-time.Hour)}, nil},
 		"error":         {&eventv1.ListDeadLettersRequest{Search: "sure, No luck"}, []string{everything[1], everything[3]}},
 		"literally":     {&eventv1.ListDeadLettersRequest{Search: "100%_s"}, []string{everything[1], everything[3]}},
 		"not as a mask": {&eventv1.ListDeadLettersRequest{Search: "1%%Sure"}, nil},
@@ -144,7 +147,8 @@ func TestDeadLetterService_DiscardDeadLetters(t *testing.T) {
 	require.Equal(t, []string{dead[1] + " run_probe"}, listDead(t, ana, &eventv1.ListDeadLettersRequest{}))
 	require.Equal(t, "dead_letter", apptest.One[string](t, admin, `SELECT status FROM event_deliveries WHERE event_id = $1`, theirs[0]))
 	require.Equal(t, why, apptest.One[string](t, admin, `
-		SELECT new_values ->> 'reason' FROM audit_logs WHERE action = 'event.discarded' AND record_id = $1 AND actor_id IS NOT NULL`, dead[0]))
+		SELECT new_values ->> 'reason' FROM audit_logs
+		WHERE action = 'event.discarded' AND record_id = $1 AND actor_id IS NOT NULL`, dead[0]))
 	// A job that comes late finds nothing to do.
 	require.Equal(t, "done", apptest.One[string](t, admin,
 		`SELECT verdict FROM app.start_delivery($1, 'run_probe', gen_random_uuid(), '1 minute', 'w', 'v')`, dead[0]))

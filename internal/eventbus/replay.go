@@ -22,7 +22,7 @@ const (
 	// previewFor is how long a preview's token is good.
 	previewFor = 15 * time.Minute
 	// maxReplayEvents is how many events one replay looks at: the newest that match.
-	maxReplayEvents = 50_000
+	maxReplayEvents = 20_000
 	// permissionReplayAll is what running again asks for that has succeeded.
 	permissionReplayAll = "event:replay_all"
 )

@@ -54,7 +54,7 @@ func arrange(t *testing.T, admin *pgx.Conn, person, status string, count int) []
 		_, err = tx.Exec(t.Context(), `
 			INSERT INTO event_deliveries (event_id, handler_name, org_id, max_attempts, status, attempt_count, run_count, started_at,
 				finished_at, error_message, reason)
-			SELECT id, 'run_probe', $2, 3, $3, 1, 1, now(), now(), CASE WHEN $3 = 'dead_letter' THEN 'no luck' END,
+			SELECT id, 'run_probe', $2, 3, $3, 1, 1, now(), clock_timestamp(), CASE WHEN $3 = 'dead_letter' THEN 'no luck' END,
 				CASE $3 WHEN 'dead_letter' THEN 'permanent' WHEN 'skipped' THEN 'handler_disabled' END
 			FROM unnest($1::uuid[]) AS e (id)`, ids, p.Organization.ID(), status)
 		return err
@@ -79,7 +79,7 @@ func getReplay(t *testing.T, as apptest.Clients, id string) *eventv1.Replay {
 	return response.GetReplay()
 }
 
-func TestEventService_PreviewReplay(t *testing.T) {
+func TestEventService_PreviewReplay(t *testing.T) { //nolint:tparallel // the parts follow one another on one set of events
 	t.Parallel()
 	env := apptest.New(t, apptest.Options{})
 	admin, ana, greta := env.Admin(t), env.As(t, "ana@acme.example"), env.As(t, "greta@globex.example")
@@ -91,7 +91,9 @@ func TestEventService_PreviewReplay(t *testing.T) {
 		INSERT INTO event_deliveries (event_id, handler_name, org_id, max_attempts, status)
 		SELECT id, 'a_former_handler', org_id, 3, 'dead_letter' FROM events WHERE id = $1`, dead[0])
 
-	found := preview(t, ana, &eventv1.PreviewReplayRequest{Ids: append([]string{fine[0], running[0], theirs[0], uuid.NewString()}, dead...)})
+	found := preview(t, ana, &eventv1.PreviewReplayRequest{
+		Ids: append([]string{fine[0], running[0], theirs[0], uuid.NewString()}, dead...),
+	})
 	require.EqualValues(t, 12, found.GetEventCount())
 	require.EqualValues(t, 12, found.GetDeliveryCount())
 	require.EqualValues(t, 2, found.GetNotFoundCount(), "another organisation's event is not found")
@@ -100,7 +102,9 @@ func TestEventService_PreviewReplay(t *testing.T) {
 	require.Len(t, found.GetHandlers(), 2)
 	requireSame(t, &eventv1.HandlerPreview{HandlerName: "run_probe", DeliveryCount: 12, SucceededCount: 1}, found.GetHandlers()[1])
 	require.Len(t, found.GetBlocked(), 2)
-	requireSame(t, &eventv1.BlockedDeliveries{HandlerName: "a_former_handler", Reason: "handler_unknown", DeliveryCount: 1}, found.GetBlocked()[0])
+	requireSame(t, &eventv1.BlockedDeliveries{
+		HandlerName: "a_former_handler", Reason: "handler_unknown", DeliveryCount: 1,
+	}, found.GetBlocked()[0])
 	requireSame(t, &eventv1.BlockedDeliveries{HandlerName: "run_probe", Reason: "in_progress", DeliveryCount: 1}, found.GetBlocked()[1])
 	require.Len(t, found.GetSample(), 10)
 	require.Equal(t, eventv1.DeliveryStatus_DELIVERY_STATUS_DEAD_LETTER, found.GetSample()[0].GetStatus())
@@ -186,7 +190,8 @@ func TestEventService_ReplayEvents_OneTokenTwice(t *testing.T) {
 	for _, id := range dead {
 		event := ana.Await(t, id, processed)
 		require.Equal(t, true, event.GetMetadata().AsMap()["replayed"])
-		require.Equal(t, 2, apptest.One[int](t, admin, `SELECT run_count FROM event_deliveries WHERE event_id = $1`, id), "it ran once more")
+		runs := apptest.One[int](t, admin, `SELECT run_count FROM event_deliveries WHERE event_id = $1`, id)
+		require.Equal(t, 2, runs, "it ran once more")
 	}
 	again, err := ana.Events.ReplayEvents(t.Context(), &eventv1.ReplayEventsRequest{Token: token})
 	require.NoError(t, err)
@@ -382,9 +387,11 @@ func TestEventService_ReplayEvents_Modes(t *testing.T) {
 		require.NotEmpty(t, token)
 		apptest.Exec(t, conn, `DELETE FROM role_permissions WHERE permission_name = 'event:replay_all' AND role_name = 'admin'`)
 		lesser := own.As(t, "ana@acme.example")
+		byIDs := &eventv1.ReplayEventsRequest{Ids: []string{id}, Mode: modeEverything}
+		looking := &eventv1.PreviewReplayRequest{Filter: probes(), Mode: modeEverything}
 		for name, err := range map[string]error{
-			"by ids":  second(lesser.Events.ReplayEvents(t.Context(), &eventv1.ReplayEventsRequest{Ids: []string{id}, Mode: modeEverything})),
-			"looking": second(lesser.Events.PreviewReplay(t.Context(), &eventv1.PreviewReplayRequest{Filter: probes(), Mode: modeEverything})),
+			"by ids":  second(lesser.Events.ReplayEvents(t.Context(), byIDs)),
+			"looking": second(lesser.Events.PreviewReplay(t.Context(), looking)),
 			"a token": second(lesser.Events.ReplayEvents(t.Context(), &eventv1.ReplayEventsRequest{Token: token})),
 		} {
 			require.Equal(t, connect.CodePermissionDenied, connect.CodeOf(err), name)

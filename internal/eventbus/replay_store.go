@@ -57,18 +57,18 @@ func (f frozenReplay) tell(response *eventv1.PreviewReplayResponse) error {
 			Handler    string `json:"handler_name"`
 			Deliveries int32  `json:"delivery_count"`
 			Succeeded  int32  `json:"succeeded_count"`
-		}
+		} `json:"handlers"`
 		Blocked []struct {
 			Handler    string `json:"handler_name"`
-			Reason     string
-			Deliveries int32 `json:"delivery_count"`
-		}
+			Reason     string `json:"reason"`
+			Deliveries int32  `json:"delivery_count"`
+		} `json:"blocked"`
 		Sample []struct {
 			Event   string `json:"event_id"`
 			Type    string `json:"event_type"`
 			Handler string `json:"handler_name"`
-			Status  string
-		}
+			Status  string `json:"status"`
+		} `json:"sample"`
 	}
 	if err := json.Unmarshal(f.Summary, &summary); err != nil {
 		return fmt.Errorf("read the summary of a replay: %w", err)

@@ -108,7 +108,8 @@ func (b *Bus) doChore(ctx context.Context, db *postgres.DB, org uuid.UUID, c cho
 		}
 	}
 	if total > 0 {
-		b.config.Logger.InfoContext(ctx, c.done, slog.String("org_id", org.String()), slog.Int("count", total))
+		b.config.Logger.InfoContext(ctx, "tidied up", slog.String("what", c.done), slog.String("org_id", org.String()),
+			slog.Int("count", total))
 	}
 	return nil
 }

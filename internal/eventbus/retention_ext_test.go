@@ -62,7 +62,8 @@ func TestRetention(t *testing.T) {
 	_, err = greta.EventSettings.UpdateEventSettings(t.Context(), &eventv1.UpdateEventSettingsRequest{RetentionDays: new(int32(1000))})
 	require.NoError(t, err)
 	gone := []string{
-		aged("ana@acme.example", "succeeded", 31), aged("ana@acme.example", "dead_letter", 31), aged("greta@globex.example", "succeeded", 1001),
+		aged("ana@acme.example", "succeeded", 31), aged("ana@acme.example", "dead_letter", 31),
+		aged("greta@globex.example", "succeeded", 1001),
 	}
 	half := aged("ana@acme.example", "dead_letter", 31) // another delivery of it still waits for its retry
 	apptest.Exec(t, admin, `

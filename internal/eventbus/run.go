@@ -18,8 +18,6 @@ const (
 	MaxDepth = 3
 	// MaxPublicationsPerRun is how many events one run of a handler may publish.
 	MaxPublicationsPerRun = 100
-	// MaxPublicationsPerCascade is how many events the handlers of one cascade may publish. The database counts them.
-	MaxPublicationsPerCascade = 1000
 )
 
 // run is the handler run that a context belongs to. Cascades take their place from it, not from what a caller says.
@@ -88,20 +86,18 @@ func cascadeRefusal(err error) error {
 	if !ok {
 		return err
 	}
-	code, reason := connect.CodeFailedPrecondition, ""
 	switch pgErr.ConstraintName {
 	case "event_cascades_own_type":
-		reason = ReasonOwnType
+		return apierr.New(connect.CodeFailedPrecondition, ReasonOwnType, "%s", pgErr.Message)
 	case "event_cascades_depth":
-		reason = ReasonCascade
+		return apierr.New(connect.CodeFailedPrecondition, ReasonCascade, "%s", pgErr.Message)
 	case "event_cascades_run_budget":
-		code, reason = connect.CodeResourceExhausted, ReasonBudget
+		return apierr.New(connect.CodeResourceExhausted, ReasonBudget, "%s", pgErr.Message)
 	case "event_cascades_root_budget":
-		code, reason = connect.CodeResourceExhausted, ReasonCascadeBudget
+		return apierr.New(connect.CodeResourceExhausted, ReasonCascadeBudget, "%s", pgErr.Message)
 	default:
 		return err
 	}
-	return apierr.New(code, reason, "%s", pgErr.Message)
 }
 
 // refusalOf is the reason for which a limit of cascades refused something in the run; empty where that is not why it failed.

@@ -244,7 +244,7 @@ type PreviewReplayRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The ids of the events, 1 to 100; empty with a filter.
 	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
-	// What chooses the events; absent with ids. At most the newest 50,000 events that match are looked at.
+	// What chooses the events; absent with ids. At most the newest 20,000 events that match are looked at.
 	Filter *EventFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Which deliveries of the events run again.
 	Mode          ReplayMode `protobuf:"varint,3,opt,name=mode,proto3,enum=intime.event.v1.ReplayMode" json:"mode,omitempty"`
@@ -316,7 +316,7 @@ type PreviewReplayResponse struct {
 	DeliveryCount int32 `protobuf:"varint,4,opt,name=delivery_count,json=deliveryCount,proto3" json:"delivery_count,omitempty"`
 	// How many of the ids are not those of events; 0 with a filter.
 	NotFoundCount int32 `protobuf:"varint,5,opt,name=not_found_count,json=notFoundCount,proto3" json:"not_found_count,omitempty"`
-	// Whether more events match than were looked at: the newest 50,000 were.
+	// Whether more events match than were looked at: the newest 20,000 were.
 	Truncated bool `protobuf:"varint,6,opt,name=truncated,proto3" json:"truncated,omitempty"`
 	// What would run at each handler, by name.
 	Handlers []*HandlerPreview `protobuf:"bytes,7,rep,name=handlers,proto3" json:"handlers,omitempty"`

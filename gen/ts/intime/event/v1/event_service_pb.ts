@@ -142,7 +142,7 @@ export type PreviewReplayRequest = Message<"intime.event.v1.PreviewReplayRequest
   ids: string[];
 
   /**
-   * What chooses the events; absent with ids. At most the newest 50,000 events that match are looked at.
+   * What chooses the events; absent with ids. At most the newest 20,000 events that match are looked at.
    *
    * @generated from field: intime.event.v1.EventFilter filter = 2;
    */
@@ -205,7 +205,7 @@ export type PreviewReplayResponse = Message<"intime.event.v1.PreviewReplayRespon
   notFoundCount: number;
 
   /**
-   * Whether more events match than were looked at: the newest 50,000 were.
+   * Whether more events match than were looked at: the newest 20,000 were.
    *
    * @generated from field: bool truncated = 6;
    */
