@@ -144,6 +144,7 @@ func TestDeadLetterService_DiscardDeadLetters(t *testing.T) {
 	event := ana.Event(t, dead[0])
 	require.Equal(t, processed, event.GetStatus(), "discarded is ended")
 	require.Equal(t, eventv1.DeliveryStatus_DELIVERY_STATUS_DISCARDED, event.GetDeliveries()[0].GetStatus())
+	require.Equal(t, why, event.GetDeliveries()[0].GetReason())
 	require.Equal(t, []string{dead[1] + " run_probe"}, listDead(t, ana, &eventv1.ListDeadLettersRequest{}))
 	require.Equal(t, "dead_letter", apptest.One[string](t, admin, `SELECT status FROM event_deliveries WHERE event_id = $1`, theirs[0]))
 	require.Equal(t, why, apptest.One[string](t, admin, `

@@ -1,6 +1,7 @@
 package eventbus_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 
@@ -48,6 +49,7 @@ func arrange(t *testing.T, admin *pgx.Conn, person, status string, count int) []
 		if ids, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
 			return err
 		}
+		slices.Sort(ids)
 		if _, err := tx.Exec(t.Context(), `DELETE FROM event_outbox WHERE event_id = ANY ($1)`, ids); err != nil || status == "" {
 			return err
 		}

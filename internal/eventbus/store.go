@@ -193,7 +193,7 @@ func listDeliveries(ctx context.Context, tx *postgres.Tx, eventIDs ...uuid.UUID)
 	}
 	rows, err := tx.Query(ctx, `
 		SELECT event_id, id, handler_name, status, attempt_count, max_attempts, next_attempt_at, finished_at,
-			error_message, reason
+			CASE WHEN status = 'discarded' THEN discard_reason ELSE error_message END AS error_message, reason
 		FROM public.event_deliveries WHERE event_id = ANY ($1) ORDER BY event_id, handler_name`, eventIDs)
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries: %w", err)

@@ -205,7 +205,7 @@ export type Delivery = Message<"intime.event.v1.Delivery"> & {
   finishedAt?: Timestamp | undefined;
 
   /**
-   * The last error, or why it was skipped; empty where there is nothing to say.
+   * The last error, or why it was skipped or discarded; empty where there is nothing to say.
    *
    * @generated from field: string reason = 8;
    */
