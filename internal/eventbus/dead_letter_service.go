@@ -46,7 +46,7 @@ func (s *DeadLetterService) ListDeadLetters(
 		if len(rows) > size {
 			rows = rows[:size]
 			last := rows[size-1]
-			if response.NextPageToken, err = (page.Token{After: last.EventID, Name: last.HandlerName}).Encode(by); err != nil {
+			if response.NextPageToken, err = (page.Token{After: last.EventID, Key: last.HandlerName}).Encode(by); err != nil {
 				return err
 			}
 		}

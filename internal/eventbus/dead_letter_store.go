@@ -53,7 +53,7 @@ func listDeadLetters(
 	where := by.where()
 	if after.After != uuid.Nil {
 		where.And("e.id <= @after", "after", after.After)
-		where.And("(e.id < @after OR d.handler_name > @after_name)", "after_name", after.Name)
+		where.And("(e.id < @after OR d.handler_name > @after_name)", "after_name", after.Key)
 	}
 	where.Args["limit"] = limit
 	rows, err := tx.Query(ctx, `

@@ -93,9 +93,6 @@ func (w *deliveryWorker) attempt(ctx context.Context, job *river.Job[deliveryArg
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.bus.config.HandlerTimeout)
 	defer cancel()
-	ctx = withRun(ctx, &run{
-		eventID: a.EventID, handler: a.HandlerName, eventType: a.EventType, correlationID: a.CorrelationID, depth: a.Depth,
-	})
 	return w.db.Login(ctx, func(ctx context.Context, tx *postgres.Tx) error {
 		if held, err := a.hold(ctx, tx); err != nil || !held {
 			return errors.Join(err, abandonedUnless(held || err != nil))
@@ -171,6 +168,12 @@ func (w *deliveryWorker) handleSafely(
 			err = panicError{value: v}
 		}
 	}()
+	ctx = withRun(ctx, &run{
+		eventID: a.EventID, handler: a.HandlerName, eventType: a.EventType, correlationID: a.CorrelationID, depth: a.Depth,
+	})
+	if err := tx.Claim(ctx); err != nil {
+		return err
+	}
 	return r.handle(ctx, tx, a, payload)
 }
 

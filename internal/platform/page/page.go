@@ -26,14 +26,14 @@ const (
 // Token is the place where a page ended: lists are ordered by id, and ids by time.
 type Token struct {
 	After uuid.UUID // the id of the page's last entry; uuid.Nil for the first page
-	Name  string    // what tells it from others of that id, in a list that has several; at most 100 characters
+	Key   string    // what else the list is ordered by, of the page's last entry; empty where that is nothing
 }
 
 type wire struct {
 	Version int       `json:"v"`
 	Filters string    `json:"f"`
 	After   uuid.UUID `json:"a"`
-	Name    string    `json:"n,omitempty"`
+	Key     string    `json:"k,omitempty"`
 }
 
 // Size returns the number of entries for a requested page size: 0 means DefaultSize, more than MaxSize means MaxSize.
@@ -54,7 +54,7 @@ func (t Token) Encode(filters any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	data, err := json.Marshal(wire{Version: version, Filters: sum, After: t.After, Name: t.Name})
+	data, err := json.Marshal(wire{Version: version, Filters: sum, After: t.After, Key: t.Key})
 	if err != nil {
 		return "", fmt.Errorf("encode page token: %w", err)
 	}
@@ -82,7 +82,7 @@ func Decode(text string, filters any) (Token, error) {
 	if w.Filters != sum {
 		return Token{}, invalid("This page token belongs to other filters. Start again from the first page.")
 	}
-	return Token{After: w.After, Name: w.Name}, nil
+	return Token{After: w.After, Key: w.Key}, nil
 }
 
 func digest(filters any) (string, error) {

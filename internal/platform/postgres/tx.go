@@ -54,6 +54,22 @@ func (tx *Tx) As(ctx context.Context, p principal.Principal, fn func(ctx context
 	return nil
 }
 
+// Claim writes the claims anew within As, from a context that knows more by now: the run that it belongs to. It goes with the
+// next statement.
+func (tx *Tx) Claim(ctx context.Context) error {
+	p, ok := principal.From(ctx)
+	if !ok || p.OrgID == uuid.Nil {
+		return ErrNoTenant
+	}
+	claims, err := claimsOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	tx.later(`SET LOCAL ROLE NONE`)
+	tx.later(`SELECT set_config('request.jwt.claims', $1, true), set_config('role', $2, true)`, claims, roleAuthenticated)
+	return nil
+}
+
 // Exec runs a statement.
 func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	if len(tx.waiting) == 0 && !tx.closed {
