@@ -39,6 +39,10 @@ func (r remote) handlers() eventv1connect.EventHandlerServiceClient {
 	return eventv1connect.NewEventHandlerServiceClient(r.httpClient(), r.URL)
 }
 
+func (r remote) deadLetters() eventv1connect.DeadLetterServiceClient {
+	return eventv1connect.NewDeadLetterServiceClient(r.httpClient(), r.URL)
+}
+
 // print writes a response, or its rows as a table.
 func (r remote) print(response proto.Message, header []string, rows [][]string) error {
 	if r.Output == "json" {
