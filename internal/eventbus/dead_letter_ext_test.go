@@ -152,7 +152,10 @@ func TestDeadLetterService_DiscardDeadLetters(t *testing.T) {
 		WHERE action = 'event.discarded' AND record_id = $1 AND actor_id IS NOT NULL`, dead[0]))
 	// A job that comes late finds nothing to do.
 	require.Equal(t, "done", apptest.One[string](t, admin,
-		`SELECT verdict FROM app.start_delivery($1, 'run_probe', gen_random_uuid(), '1 minute', 'w', 'v')`, dead[0]))
+		`
+		SELECT s.verdict FROM events e
+		CROSS JOIN app.start_delivery(e.org_id, e.id, 'run_probe', gen_random_uuid(), '1 minute', 'w', 'v', NULL, NULL) s
+		WHERE e.id = $1`, dead[0]))
 	// Discarded is not failed, and everything is everything.
 	again, err := ana.Events.ReplayEvents(t.Context(), &eventv1.ReplayEventsRequest{Ids: dead[:1]})
 	require.NoError(t, err)
