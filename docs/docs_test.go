@@ -91,7 +91,7 @@ func anchors(text string) []string {
 
 var (
 	makeTarget = regexp.MustCompile("(?m)(?:`|^)make ([a-z-]+)")
-	command    = regexp.MustCompile("(?m)(?:bin/|`)intime ([a-z]+)(?: ([a-z]+)\\b)?")
+	command    = regexp.MustCompile("(?m)(?:bin/|`)intime ([a-z-]+)(?: ([a-z]+)\\b)?")
 	testName   = regexp.MustCompile(`\bTest[A-Z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*`)
 )
 

@@ -350,7 +350,7 @@ CREATE FUNCTION app.finish_deliveries(p_org_ids uuid[], p_event_ids uuid[], p_ha
                 changed_xid = pg_catalog.pg_current_xact_id()
             WHERE e.org_id = p_org_ids[i] AND e.id = p_event_ids[i] AND NOT EXISTS (
                 SELECT FROM public.event_deliveries o
-                WHERE o.org_id = p_org_ids[i] AND o.event_id = p_event_ids[i] AND o.status NOT IN ('succeeded', 'skipped'));
+                WHERE o.org_id = p_org_ids[i] AND o.event_id = p_event_ids[i] AND o.status NOT IN ('succeeded', 'skipped', 'discarded'));
         END LOOP;
         IF p_job_id IS NOT NULL THEN
             UPDATE river.river_job j SET state = 'completed', finalized_at = now() WHERE j.id = p_job_id AND j.state = 'running';
@@ -661,6 +661,8 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, p_share integer, p_after uu
                 WHERE v.org_id = e.org_id AND v.event_type = e.type LIMIT 1000
             ) s
             JOIN app.event_handlers h ON h.name = s.handler_name
+            -- What is replayed has its deliveries: a handler that subscribed since does not run by the way.
+            WHERE b.id <> ALL (coalesce(requeued, '{}'))
             ON CONFLICT ON CONSTRAINT event_deliveries_pkey DO NOTHING
             RETURNING d.org_id, d.event_id, d.handler_name, d.status
         ), due AS (
@@ -690,7 +692,7 @@ CREATE FUNCTION app.dispatch_events(p_limit integer, p_share integer, p_after uu
                 SET status = 'processed', processed_at = clock_timestamp(), changed_xid = pg_catalog.pg_current_xact_id()
                 WHERE e.org_id = orgs[i] AND e.id = batch[i] AND e.status = 'pending' AND NOT EXISTS (
                     SELECT FROM public.event_deliveries d
-                    WHERE d.org_id = orgs[i] AND d.event_id = batch[i] AND d.status NOT IN ('succeeded', 'skipped'));
+                    WHERE d.org_id = orgs[i] AND d.event_id = batch[i] AND d.status NOT IN ('succeeded', 'skipped', 'discarded'));
             END LOOP;
         END IF;
     END

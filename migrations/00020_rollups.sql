@@ -35,7 +35,7 @@ COMMENT ON COLUMN event_rollups.failed_attempts IS 'Attempts that ended badly; w
 COMMENT ON COLUMN event_rollups.wait_us IS 'From the publication to the start of the attempt that succeeded, in microseconds, summed; without replays, which wait for a person.';
 COMMENT ON COLUMN event_rollups.waits IS 'The same as a histogram: how many were in each slot between app.duration_bounds(), up to the last slot that has any.';
 COMMENT ON COLUMN event_rollups.run_us IS 'How long attempts ran, good and bad, in microseconds, summed.';
-COMMENT ON COLUMN event_rollups.handled_us IS 'Of events: from the publication to the end of the last delivery, in microseconds, summed; without replays.';
+COMMENT ON COLUMN event_rollups.handled_us IS 'Of events: from the publication to the end of the last delivery, in microseconds, summed; without replays and what was discarded.';
 
 -- Minutes and hours to count once more: something in them had not ended when they were counted, or was replayed since.
 -- Rows are only added and taken away, so that two replays of one minute do not wait for each other.
@@ -144,7 +144,10 @@ CREATE FUNCTION app.count_events(p_org_id uuid, p_from timestamptz, p_until time
     BEGIN
         RETURN QUERY
         WITH e AS MATERIALIZED (
-            SELECT v.id, v.type::text, v.status, v.published_at, v.processed_at, v.metadata ? 'replayed' AS replayed,
+            SELECT v.id, v.type::text, v.status, v.published_at, v.processed_at,
+                   -- A person ended it: what was replayed, and what has an error and yet ended, for it was discarded.
+                   v.metadata ? 'replayed' OR v.status = 'processed' AND v.error_message IS NOT NULL AS by_hand,
+                   v.metadata ? 'replayed' AS replayed,
                    date_trunc(p_grain, v.published_at, 'UTC') AS bucket
             FROM public.events v
             WHERE v.org_id = p_org_id AND v.id >= first_id AND v.id < last_id
@@ -153,7 +156,7 @@ CREATE FUNCTION app.count_events(p_org_id uuid, p_from timestamptz, p_until time
             SELECT e.bucket, e.type, '' AS handler, 1 AS total, e.status = 'processed' AS succeeded,
                    e.status = 'dead_letter' AS dead_lettered, false AS skipped, e.status IN ('pending', 'failed') AS unfinished,
                    false AS failed_attempt, NULL::interval AS wait, NULL::interval AS run,
-                   CASE WHEN e.status = 'processed' AND NOT e.replayed THEN e.processed_at - e.published_at END AS handled
+                   CASE WHEN e.status = 'processed' AND NOT e.by_hand THEN e.processed_at - e.published_at END AS handled
             FROM e
             UNION ALL
             SELECT e.bucket, e.type, d.handler_name, 1, d.status = 'succeeded', d.status = 'dead_letter', d.status = 'skipped',

@@ -46,6 +46,10 @@ func (e endpoint) handlers() eventv1connect.EventHandlerServiceClient {
 	return eventv1connect.NewEventHandlerServiceClient(e.httpClient(), e.URL)
 }
 
+func (e endpoint) deadLetters() eventv1connect.DeadLetterServiceClient {
+	return eventv1connect.NewDeadLetterServiceClient(e.httpClient(), e.URL)
+}
+
 type withToken string
 
 // RoundTrip sends the request with the token.

@@ -21,7 +21,7 @@ type eventsCmd struct {
 	Tail    eventsTailCmd    `cmd:"" help:"Print events as they are published and as their status changes."`
 	Export  eventsExportCmd  `cmd:"" help:"Write events into a file: at most the 1,000 newest that match."`
 	Publish eventsPublishCmd `cmd:"" help:"Publish an event."`
-	Replay  eventsReplayCmd  `cmd:"" help:"Run what failed of these events again."`
+	Replay  eventsReplayCmd  `cmd:"" help:"Run what failed of events again: of these, or of those that match."`
 }
 
 type eventsListCmd struct {
@@ -122,23 +122,6 @@ func (c eventsPublishCmd) Run(ctx context.Context) error {
 	return c.print(response, []string{"ID", "PUBLISHED BEFORE"}, [][]string{
 		{response.GetId(), strconv.FormatBool(response.GetDeduplicated())},
 	})
-}
-
-type eventsReplayCmd struct {
-	remote
-
-	IDs []string `arg:"" name:"id" help:"The events' ids, up to 100."`
-}
-
-// Run replays events.
-func (c eventsReplayCmd) Run(ctx context.Context) error {
-	response, err := c.events().ReplayEvents(ctx, &eventv1.ReplayEventsRequest{Ids: c.IDs})
-	if err != nil {
-		return explain(err)
-	}
-	return c.print(response, []string{"REPLAYED", "NOT FAILED", "NOT FOUND"}, [][]string{{
-		number(response.GetReplayedCount()), number(response.GetSkippedCount()), number(response.GetNotFoundCount()),
-	}})
 }
 
 func number[N int32 | int64](n N) string { return strconv.FormatInt(int64(n), 10) }

@@ -16,16 +16,17 @@ var version = "dev"
 
 // commands are the program's. Each has its settings as flags and environment variables, and a method Run.
 type commands struct {
-	Dev      devCmd      `cmd:"" help:"Run everything on this machine: a Postgres of its own, demo people, API, workers, dashboard."`
-	Serve    serveCmd    `cmd:"" help:"Serve the API and the dashboard and, unless told not to, run the workers."`
-	Work     workCmd     `cmd:"" help:"Run the workers alone."`
-	Migrate  migrateCmd  `cmd:"" help:"Change the database's schema."`
-	Events   eventsCmd   `cmd:"" help:"List, show, follow, export, publish and replay events of a running server."`
-	Handlers handlersCmd `cmd:"" help:"List, disable and enable event handlers of a running server."`
-	Demo     demoCmd     `cmd:"" help:"Play the product's story from start to end on a throw-away database."`
-	Token    tokenCmd    `cmd:"" help:"Print a signed token for a demo person."`
-	Doctor   doctorCmd   `cmd:"" help:"Check configuration, database, roles, schema, clocks and the bus, and say what to do."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Dev         devCmd         `cmd:"" help:"Run everything on this machine: a Postgres of its own, demo people, API, workers, dashboard."`
+	Serve       serveCmd       `cmd:"" help:"Serve the API and the dashboard and, unless told not to, run the workers."`
+	Work        workCmd        `cmd:"" help:"Run the workers alone."`
+	Migrate     migrateCmd     `cmd:"" help:"Change the database's schema."`
+	Events      eventsCmd      `cmd:"" help:"List, show, follow, export, publish and replay events of a running server."`
+	DeadLetters deadLettersCmd `cmd:"" help:"List, retry and discard what handlers of a running server gave up."`
+	Handlers    handlersCmd    `cmd:"" help:"List, disable and enable event handlers of a running server."`
+	Demo        demoCmd        `cmd:"" help:"Play the product's story from start to end on a throw-away database."`
+	Token       tokenCmd       `cmd:"" help:"Print a signed token for a demo person."`
+	Doctor      doctorCmd      `cmd:"" help:"Check configuration, database, roles, schema, clocks and the bus, and say what to do."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 type versionCmd struct{}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -64,15 +65,15 @@ func describe(service protoreflect.ServiceDescriptor, method protoreflect.Method
 	return p
 }
 
-// things are what the requests are about: a job, an event, a client, a candidate, a student and somebody who placed
-// candidates, of one organisation.
-type things struct{ job, event, client, recruiter, candidate, student string }
+// things are what the requests are about: a job, an event, a client, a candidate, a student, somebody who placed
+// candidates, and replays, of one organisation.
+type things struct{ job, event, client, recruiter, candidate, student, running, paused string }
 
 func missing() things {
 	return things{
 		job: uuid.NewString(), event: uuid.NewString(), client: uuid.NewString(), recruiter: uuid.NewString(),
 		candidate: uuid.NewString(),
-		student:   uuid.NewString(),
+		student:   uuid.NewString(), running: uuid.NewString(), paused: uuid.NewString(),
 	}
 }
 
@@ -169,7 +170,35 @@ func requests(of things) map[string]request {
 		"/intime.event.v1.EventService/ReplayEvents": {
 			body: map[string]any{"ids": []string{of.event}}, ids: map[string]string{"ids": of.event},
 		},
-		"/intime.event.v1.EventHandlerService/ListEventHandlers": {},
+		"/intime.event.v1.EventService/PreviewReplay": {
+			body: map[string]any{"ids": []string{of.event}}, ids: map[string]string{"ids": of.event},
+		},
+		"/intime.event.v1.EventService/GetReplay": {
+			body: map[string]any{"id": of.running}, ids: map[string]string{"id": of.running},
+		},
+		"/intime.event.v1.EventService/ListReplays": {},
+		"/intime.event.v1.EventService/PauseReplay": {
+			body: map[string]any{"id": of.running}, ids: map[string]string{"id": of.running},
+		},
+		"/intime.event.v1.EventService/ResumeReplay": {
+			body: map[string]any{"id": of.paused}, ids: map[string]string{"id": of.paused},
+		},
+		"/intime.event.v1.EventService/AbortReplay": {
+			body: map[string]any{"id": of.running}, ids: map[string]string{"id": of.running},
+		},
+		"/intime.event.v1.DeadLetterService/ListDeadLetters": {},
+		"/intime.event.v1.DeadLetterService/RetryDeadLetters": {
+			body: map[string]any{"dead_letters": []any{map[string]any{"event_id": of.event, "handler_name": "run_probe"}}},
+		},
+		"/intime.event.v1.DeadLetterService/DiscardDeadLetters": {
+			body: map[string]any{
+				"dead_letters": []any{map[string]any{"event_id": of.event, "handler_name": "run_probe"}},
+				"reason":       "A guard walks every procedure.",
+			},
+		},
+		"/intime.event.v1.EventSettingsService/GetEventSettings":    {},
+		"/intime.event.v1.EventSettingsService/UpdateEventSettings": {body: map[string]any{"retention_days": 90 + rand.IntN(1000)}},
+		"/intime.event.v1.EventHandlerService/ListEventHandlers":    {},
 		"/intime.event.v1.EventHandlerService/DisableEventHandler": {
 			body: map[string]any{"name": "run_probe", "reason": "A guard walks every procedure."},
 		},
@@ -271,5 +300,13 @@ func newThings(t *testing.T, admin *pgx.Conn, person string) things {
 	apptest.Exec(t, admin, `
 		INSERT INTO event_deliveries (org_id, event_id, handler_name, max_attempts, status)
 		VALUES ($1, $2, 'run_probe', 3, 'dead_letter')`, p.Organization.ID(), of.event)
+	replay := func(status string) string {
+		return apptest.One[string](t, admin, `
+			INSERT INTO event_replays (org_id, mode, status, filter, summary, event_count, delivery_count, batch_count, expires_at,
+				created_by)
+			VALUES ($1, 'failed', $2, '{}', '{}', 1, 1, 1, now() + interval '1 hour', $3) RETURNING id::text`,
+			p.Organization.ID(), status, p.ID())
+	}
+	of.running, of.paused = replay("running"), replay("paused")
 	return of
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/intime-solutions/intime/gen/go/intime/session/v1/sessionv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/student/v1/studentv1connect"
 	"github.com/intime-solutions/intime/gen/go/intime/user/v1/userv1connect"
+	"github.com/intime-solutions/intime/internal/alert"
 	"github.com/intime-solutions/intime/internal/auth"
 	"github.com/intime-solutions/intime/internal/candidate"
 	"github.com/intime-solutions/intime/internal/eventbus"
@@ -42,7 +43,9 @@ const (
 
 // registerHandlers adds every feature's event handlers to the bus.
 func registerHandlers(bus *eventbus.Bus) error {
-	for _, register := range []func(*eventbus.Bus) error{candidate.RegisterHandlers, job.RegisterHandlers, user.RegisterHandlers} {
+	for _, register := range []func(*eventbus.Bus) error{
+		alert.RegisterHandlers, candidate.RegisterHandlers, job.RegisterHandlers, user.RegisterHandlers,
+	} {
 		if err := register(bus); err != nil {
 			return err
 		}
@@ -61,6 +64,8 @@ func (a *App) mounts(chain *rpc.Chain, sessions *auth.Service) []rpc.Mount {
 		rpc.At(studentv1connect.NewStudentServiceHandler(student.NewService(a.api, a.bus), options...)),
 		rpc.At(eventv1connect.NewEventServiceHandler(eventbus.NewService(a.api, a.bus), options...)),
 		rpc.At(eventv1connect.NewEventHandlerServiceHandler(eventbus.NewHandlerService(a.api, a.bus), options...)),
+		rpc.At(eventv1connect.NewDeadLetterServiceHandler(eventbus.NewDeadLetterService(a.api, a.bus), options...)),
+		rpc.At(eventv1connect.NewEventSettingsServiceHandler(eventbus.NewSettingsService(a.api, a.bus), options...)),
 	}
 }
 

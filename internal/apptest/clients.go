@@ -25,13 +25,15 @@ import (
 
 // Clients are the typed clients of one person.
 type Clients struct {
-	Candidates candidatev1connect.CandidateServiceClient
-	Events     eventv1connect.EventServiceClient
-	Handlers   eventv1connect.EventHandlerServiceClient
-	Jobs       jobv1connect.JobServiceClient
-	Sessions   sessionv1connect.SessionServiceClient
-	Students   studentv1connect.StudentServiceClient
-	Users      userv1connect.UserServiceClient
+	Candidates    candidatev1connect.CandidateServiceClient
+	Events        eventv1connect.EventServiceClient
+	Handlers      eventv1connect.EventHandlerServiceClient
+	Jobs          jobv1connect.JobServiceClient
+	Sessions      sessionv1connect.SessionServiceClient
+	Students      studentv1connect.StudentServiceClient
+	Users         userv1connect.UserServiceClient
+	DeadLetters   eventv1connect.DeadLetterServiceClient
+	EventSettings eventv1connect.EventSettingsServiceClient
 }
 
 // As returns the clients of a demo person, by address or role; of nobody in particular for an empty one.
@@ -56,13 +58,15 @@ func (e *Env) Through(transport http.RoundTripper, token string) Clients {
 func NewClients(url, token string, transport http.RoundTripper) Clients {
 	client := &http.Client{Transport: bearer{token: token, transport: transport}}
 	return Clients{
-		Candidates: candidatev1connect.NewCandidateServiceClient(client, url),
-		Events:     eventv1connect.NewEventServiceClient(client, url),
-		Handlers:   eventv1connect.NewEventHandlerServiceClient(client, url),
-		Jobs:       jobv1connect.NewJobServiceClient(client, url),
-		Sessions:   sessionv1connect.NewSessionServiceClient(client, url),
-		Students:   studentv1connect.NewStudentServiceClient(client, url),
-		Users:      userv1connect.NewUserServiceClient(client, url),
+		Candidates:    candidatev1connect.NewCandidateServiceClient(client, url),
+		Events:        eventv1connect.NewEventServiceClient(client, url),
+		Handlers:      eventv1connect.NewEventHandlerServiceClient(client, url),
+		Jobs:          jobv1connect.NewJobServiceClient(client, url),
+		Sessions:      sessionv1connect.NewSessionServiceClient(client, url),
+		Students:      studentv1connect.NewStudentServiceClient(client, url),
+		Users:         userv1connect.NewUserServiceClient(client, url),
+		DeadLetters:   eventv1connect.NewDeadLetterServiceClient(client, url),
+		EventSettings: eventv1connect.NewEventSettingsServiceClient(client, url),
 	}
 }
 

@@ -102,6 +102,9 @@ type standing struct {
 
 // fail ends the attempt badly.
 func (a attempt) fail(ctx context.Context, tx *postgres.Tx, f failure) (standing, error) {
+	if err := a.noteRefusal(ctx, tx, f.refused); err != nil {
+		return standing{}, err
+	}
 	rows, err := tx.Query(ctx, `SELECT status, next_attempt_at FROM public.mark_event_failed($1, $2, $3, $4, $5, $6, $7, $8)`,
 		a.OrgID, a.EventID, a.HandlerName, a.LeaseToken, f.outcome, f.message, f.retryIn, f.giveUp)
 	if err != nil {

@@ -123,6 +123,9 @@ func (f *facts) standing() []*eventv1.ExplanationStep {
 			value(d.FinishedAt).Sub(value(d.StartedAt)).Milliseconds()))
 	case "dead_letter":
 		return append(all, f.dead()...)
+	case "discarded":
+		return append(all, step(eventv1.ExplanationCode_EXPLANATION_CODE_DISCARDED, d.FinishedAt,
+			"It was a dead letter, and somebody discarded it: %s", orUnknown(value(d.DiscardReason))))
 	case "pending", "failed":
 		return append(append(all, f.hindrances()...), f.waiting())
 	default:

@@ -42,6 +42,7 @@ type explainedDelivery struct {
 	FinishedAt     *time.Time
 	ErrorMessage   *string
 	Reason         *string
+	DiscardReason  *string
 	CreatedAt      time.Time
 }
 
@@ -78,7 +79,7 @@ func findFacts(ctx context.Context, tx *postgres.Tx, eventID, handler string) (*
 	f.handlerType = value(handlerType)
 	f.delivery, err = optional[explainedDelivery](ctx, tx, `
 		SELECT status, attempt_count, max_attempts, run_count, as_system, lease_expires_at, worker, started_at, next_attempt_at,
-			finished_at, error_message, reason, created_at
+			finished_at, error_message, reason, discard_reason, created_at
 		FROM public.event_deliveries WHERE event_id = $1 AND handler_name = $2`, event.ID, handler)
 	if err != nil {
 		return nil, fmt.Errorf("find the delivery: %w", err)

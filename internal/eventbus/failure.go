@@ -26,6 +26,7 @@ type failure struct {
 	message string
 	retryIn time.Duration
 	giveUp  string // one of the reasons above; empty: try again while attempts are left
+	refused string // the reason for which a limit of cascades refused a publication; empty: none did
 }
 
 // panicError is what a handler's panic becomes.
@@ -51,6 +52,7 @@ func givenUp(reason string, err error) error { return givenUpError{error: err, r
 // an interruption and does not count.
 func classify(work context.Context, timeout time.Duration, r *registration, a attempt, err error) failure {
 	f := failure{outcome: "failed", message: telemetry.Text(err.Error()), retryIn: r.waitAfter(err, a.Attempt)}
+	f.refused = refusalOf(err)
 	_, panicked := errors.AsType[panicError](err)
 	if given, ok := errors.AsType[givenUpError](err); ok {
 		f.giveUp = given.reason

@@ -93,10 +93,10 @@ func Handle[T Event](b *Bus, name string, fn func(ctx context.Context, tx *postg
 			if !ok {
 				return Permanent(fmt.Errorf("the payload is a %T, not a %T", payload, zero))
 			}
-			return fn(ctx, tx, Delivery[T]{
+			return runFrom(ctx).result(fn(ctx, tx, Delivery[T]{
 				ID: a.DeliveryID, EventID: a.EventID, OrgID: a.OrgID, Event: event,
 				Attempt: a.Attempt, PublishedAt: a.PublishedAt,
-			})
+			}))
 		},
 	}
 }

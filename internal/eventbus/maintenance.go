@@ -99,5 +99,6 @@ func periodicJobs() []*river.PeriodicJob {
 		every(partitionInterval, func() river.JobArgs { return partitionArgs{} }),
 		every(rollUpInterval, func() river.JobArgs { return rollUpArgs{} }),
 		every(sweepInterval, func() river.JobArgs { return sweepArgs{} }),
+		every(retentionInterval, func() river.JobArgs { return retentionArgs{} }),
 	}
 }

@@ -19,12 +19,13 @@ const MaxPayloadBytes = 64 << 10
 
 // The reasons for refusing an event.
 const (
-	ReasonUnknownEventType = "EVENT_TYPE_UNKNOWN"        // no message is bound to the name
-	ReasonPayloadTooLarge  = "EVENT_PAYLOAD_TOO_LARGE"   // more than MaxPayloadBytes
-	ReasonKeyReused        = "EVENT_KEY_REUSED"          // the idempotency key was used for another event
-	ReasonCascade          = "EVENT_CASCADE_TOO_DEEP"    // an event caused by an event caused by ...
-	ReasonOwnType          = "EVENT_HANDLER_OWN_TYPE"    // a handler publishes the type it handles
-	ReasonBudget           = "EVENT_RUN_BUDGET_EXCEEDED" // a handler publishes more than one run may
+	ReasonUnknownEventType = "EVENT_TYPE_UNKNOWN"            // no message is bound to the name
+	ReasonPayloadTooLarge  = "EVENT_PAYLOAD_TOO_LARGE"       // more than MaxPayloadBytes
+	ReasonKeyReused        = "EVENT_KEY_REUSED"              // the idempotency key was used for another event
+	ReasonCascade          = "EVENT_CASCADE_TOO_DEEP"        // an event caused by an event caused by ...
+	ReasonOwnType          = "EVENT_HANDLER_OWN_TYPE"        // a handler publishes the type it handles
+	ReasonBudget           = "EVENT_RUN_BUDGET_EXCEEDED"     // a handler publishes more than one run may
+	ReasonCascadeBudget    = "EVENT_CASCADE_BUDGET_EXCEEDED" // handlers publish more than one cascade may
 )
 
 // encodePayload checks an event against its rules and returns it as compact JSON.

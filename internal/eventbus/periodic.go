@@ -45,6 +45,7 @@ func schedule() []PeriodicJob {
 		{Name: partitionArgs{}.Kind(), Interval: partitionInterval},
 		{Name: rollUpArgs{}.Kind(), Interval: rollUpInterval},
 		{Name: sweepArgs{}.Kind(), Interval: sweepInterval},
+		{Name: retentionArgs{}.Kind(), Interval: retentionInterval},
 	}
 }
 

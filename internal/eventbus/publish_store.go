@@ -25,7 +25,7 @@ func insertEvents(ctx context.Context, tx *postgres.Tx, rows []eventRow) error {
 		row := rows[0]
 		if _, err := tx.Exec(ctx, insertEvent, row.ID, row.OrgID, row.Type, row.SchemaVersion, row.Payload, row.Metadata,
 			row.CreatedBy, row.Source, row.CorrelationID, row.CausationID, row.Depth); err != nil {
-			return fmt.Errorf("insert event: %w", err)
+			return cascadeRefusal(fmt.Errorf("insert event: %w", err))
 		}
 		return nil
 	}
@@ -47,7 +47,7 @@ func insertEvents(ctx context.Context, tx *postgres.Tx, rows []eventRow) error {
 		ids, types, versions, payloads, correlations,
 		same.OrgID, same.Metadata, same.CreatedBy, same.Source, same.CausationID, same.Depth)
 	if err != nil {
-		return fmt.Errorf("insert events: %w", err)
+		return cascadeRefusal(fmt.Errorf("insert events: %w", err))
 	}
 	return nil
 }

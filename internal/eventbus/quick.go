@@ -66,6 +66,9 @@ func (w *deliveryWorker) workQuickly(work context.Context, job *river.Job[delive
 		if err != nil || len(taken) == 0 {
 			return standing{}, err
 		}
+		if err := e.noteRefusal(ctx, tx, f.refused); err != nil {
+			return standing{}, err
+		}
 		return e.fail(ctx, tx, w.bus.config, f)
 	})
 }

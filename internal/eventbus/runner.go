@@ -61,6 +61,7 @@ func (b *Bus) Run(ctx context.Context, db *postgres.DB) error {
 	group.Go(func() { b.wake.listen(ctx, db, b.config.Logger, true) })
 	group.Go(func() { announce(ctx, db, b.config.Logger, b.wake.touched, changeChannel, changePause) })
 	group.Go(func() { b.stayPresent(ctx, db) })
+	group.Go(func() { b.runReplays(ctx, db, client) })
 	<-ctx.Done()
 	group.Wait()
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.config.DrainTimeout+booksTimeout+5*time.Second)
@@ -155,6 +156,12 @@ func (b *Bus) newClient(db *postgres.DB, queue *pgxpool.Pool) (*river.Client[pgx
 		return nil, err
 	}
 	if err := river.AddWorkerSafely(workers, &rollUpWorker{bus: b, db: db}); err != nil {
+		return nil, err
+	}
+	if err := river.AddWorkerSafely(workers, &replayWorker{bus: b, db: db}); err != nil {
+		return nil, err
+	}
+	if err := river.AddWorkerSafely(workers, &retentionWorker{bus: b, db: db}); err != nil {
 		return nil, err
 	}
 	queues := map[string]river.QueueConfig{maintenanceQueue: {MaxWorkers: maintenanceWorkers, FetchPollInterval: time.Second}}

@@ -3,7 +3,6 @@ package eventbus
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/google/uuid"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -69,20 +68,6 @@ func (s *Service) PublishEvents(ctx context.Context, r *eventv1.PublishEventsReq
 	response := &eventv1.PublishEventsResponse{}
 	for _, p := range published {
 		response.Events = append(response.Events, p.proto())
-	}
-	return response, nil
-}
-
-// ReplayEvents runs the deliveries of failed events again that have not succeeded.
-func (s *Service) ReplayEvents(ctx context.Context, r *eventv1.ReplayEventsRequest) (*eventv1.ReplayEventsResponse, error) {
-	response := &eventv1.ReplayEventsResponse{}
-	err := s.db.Tenant(ctx, func(ctx context.Context, tx *postgres.Tx) error {
-		tx.AfterCommit(s.bus.wake.ring)
-		return tx.QueryRow(ctx, `SELECT replayed, skipped, not_found FROM public.replay_failed_events($1::uuid[])`, r.GetIds()).
-			Scan(&response.ReplayedCount, &response.SkippedCount, &response.NotFoundCount)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("replay events: %w", err)
 	}
 	return response, nil
 }

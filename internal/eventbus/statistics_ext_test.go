@@ -37,6 +37,8 @@ func TestEventService_GetEventStatistics(t *testing.T) {
 		c.Server.DailyEventsWarning = 4
 	}})
 	ana := env.As(t, "ana@acme.example")
+	l := newLedger(t, env.AdminURL)
+	l.quiet(t)
 	require.False(t, statistics(t, ana, &eventv1.GetEventStatisticsRequest{}).GetNow().GetOverDailyWarning())
 	for range 3 {
 		ana.Await(t, publish(t, ana, "system.probe", probe{"action": "PROBE_ACTION_OK"}), processed)
@@ -48,7 +50,6 @@ func TestEventService_GetEventStatistics(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(worker.Close)
 	require.NoError(t, env.App.Bus().RollUp(t.Context(), worker))
-	l := newLedger(t, env.AdminURL)
 	for _, counted := range []string{"by the job and for the answer", "by the job alone"} {
 		for _, bucket := range []eventv1.StatisticsBucket{byMinute, byHour, byDay} {
 			got := statistics(t, ana, &eventv1.GetEventStatisticsRequest{Bucket: bucket})

@@ -97,32 +97,14 @@ func timeOf(field string, sent *timestamppb.Timestamp) (*time.Time, error) {
 	return &t, nil
 }
 
-// listEvents walks one index per combination of types and states, each in order and each for one page at most, and merges
-// what they find: however rare a state is, no walk passes over what was not asked for. The states are written into the
-// query, so that the planner knows how rare each of them is.
+// listEvents returns the events that match, newest first.
 func listEvents(ctx context.Context, tx *postgres.Tx, by filters, after uuid.UUID, limit int) ([]*storedEvent, error) {
-	where := by.where(after)
-	where.Args["limit"] = limit
-	statuses := by.Statuses
-	if len(by.Types) > 0 {
-		where.Args["types"] = by.Types
-		if len(statuses) == 0 {
-			// The index of types goes on with the state: in order only within one.
-			statuses = enumtext.Names[eventv1.EventStatus]()
-		}
-	}
-	var walks []string
-	for _, status := range statuses {
-		walks = append(walks, walk(by, where.SQL()+" AND e.status = "+literal(status)))
-	}
-	if len(walks) == 0 {
-		walks = []string{walk(by, where.SQL())}
-	}
+	walks, args := by.walks(after, limit)
 	rows, err := tx.Query(ctx, `
 		SELECT `+eventColumns+`, p.full_name AS created_by_name
-		FROM (`+strings.Join(walks, " UNION ALL ")+`) e
+		FROM (`+walks+`) e
 		LEFT JOIN public.user_profiles p ON p.id = e.created_by
-		ORDER BY e.id DESC LIMIT @limit`, where.Args)
+		ORDER BY e.id DESC LIMIT @limit`, args)
 	if err != nil {
 		return nil, fmt.Errorf("list events: %w", err)
 	}
@@ -131,6 +113,44 @@ func listEvents(ctx context.Context, tx *postgres.Tx, by filters, after uuid.UUI
 		return nil, fmt.Errorf("list events: %w", err)
 	}
 	return found, nil
+}
+
+// listEventIDs returns the ids of the events that match, newest first.
+func listEventIDs(ctx context.Context, tx *postgres.Tx, by filters, limit int) ([]uuid.UUID, error) {
+	walks, args := by.walks(uuid.Nil, limit)
+	rows, err := tx.Query(ctx, `SELECT e.id FROM (`+walks+`) e ORDER BY e.id DESC LIMIT @limit`, args)
+	if err != nil {
+		return nil, fmt.Errorf("choose events: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("choose events: %w", err)
+	}
+	return found, nil
+}
+
+// walks is the query for what matches: one walk through an index per combination of types and states, each in order and each
+// for one page at most. However rare a state is, no walk passes over what was not asked for. The states are written into
+// the query, so that the planner knows how rare each of them is.
+func (f filters) walks(after uuid.UUID, limit int) (string, pgx.NamedArgs) {
+	where := f.where(after)
+	where.Args["limit"] = limit
+	statuses := f.Statuses
+	if len(f.Types) > 0 {
+		where.Args["types"] = f.Types
+		if len(statuses) == 0 {
+			// The index of types goes on with the state: in order only within one.
+			statuses = enumtext.Names[eventv1.EventStatus]()
+		}
+	}
+	var walks []string
+	for _, status := range statuses {
+		walks = append(walks, walk(f, where.SQL()+" AND e.status = "+literal(status)))
+	}
+	if len(walks) == 0 {
+		walks = []string{walk(f, where.SQL())}
+	}
+	return strings.Join(walks, " UNION ALL "), where.Args
 }
 
 // walk is the query for one page of what meets the conditions.
@@ -183,7 +203,7 @@ func listDeliveries(ctx context.Context, tx *postgres.Tx, eventIDs ...uuid.UUID)
 	}
 	rows, err := tx.Query(ctx, `
 		SELECT event_id, id, handler_name, status, attempt_count, max_attempts, next_attempt_at, finished_at,
-			error_message, reason
+			CASE WHEN status = 'discarded' THEN discard_reason ELSE error_message END AS error_message, reason
 		FROM public.event_deliveries WHERE event_id = ANY ($1) ORDER BY event_id, handler_name`, eventIDs)
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries: %w", err)

@@ -134,6 +134,14 @@ func (n *neighbours) finish(ctx context.Context, tx *postgres.Tx) error {
 	if len(n.ended) == len(n.job.Args.Deliveries) && !slices.ContainsFunc(n.ended, func(e ending) bool { return e.cause != nil }) {
 		return succeedTaken(ctx, tx, config, n.handler.name, &n.job.ID, n.ended...)
 	}
+	for i := range n.ended {
+		if e := &n.ended[i]; e.cause != nil {
+			e.failure = classify(ctx, config.HandlerTimeout, n.handler, e.attempt, e.cause)
+			if err := e.noteRefusal(ctx, tx, e.failure.refused); err != nil {
+				return err
+			}
+		}
+	}
 	if err := succeedTaken(ctx, tx, config, n.handler.name, nil, n.ended...); err != nil {
 		return err
 	}
@@ -141,7 +149,6 @@ func (n *neighbours) finish(ctx context.Context, tx *postgres.Tx) error {
 	for i := range n.ended {
 		e := &n.ended[i]
 		if e.cause != nil {
-			e.failure = classify(ctx, config.HandlerTimeout, n.handler, e.attempt, e.cause)
 			var err error
 			if e.now, err = e.fail(ctx, tx, config, e.failure); err != nil {
 				return err

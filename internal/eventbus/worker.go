@@ -85,7 +85,12 @@ func (w *deliveryWorker) run(ctx context.Context, tx *postgres.Tx, r *registrati
 			err = panicError{value: v}
 		}
 	}()
-	ctx = withRun(ctx, &run{eventID: a.EventID, eventType: a.EventType, correlationID: a.CorrelationID, depth: a.Depth})
+	ctx = withRun(ctx, &run{
+		eventID: a.EventID, handler: a.HandlerName, eventType: a.EventType, correlationID: a.CorrelationID, depth: a.Depth,
+	})
+	if err := tx.Claim(ctx); err != nil {
+		return err
+	}
 	return r.handle(ctx, tx, a, payload)
 }
 

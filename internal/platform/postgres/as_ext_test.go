@@ -170,3 +170,75 @@ func TestTx_As_NotTwice(t *testing.T) {
 	})
 	require.ErrorIs(t, err, pgx.ErrNoRows)
 }
+
+// inRun is a context within a handler's run.
+func inRun(ctx context.Context, handler string) context.Context {
+	return principal.WithRun(ctx, principal.Run{EventID: uuid.Max, Handler: handler})
+}
+
+// runOf is the run that the claims name; empty where they name none.
+func runOf(ctx context.Context, t *testing.T, tx *postgres.Tx) (handler string) {
+	t.Helper()
+	require.NoError(t, tx.QueryRow(ctx, `
+		SELECT coalesce(nullif(current_setting('request.jwt.claims'), '')::jsonb -> 'run' ->> 'handler', '')`).Scan(&handler))
+	return handler
+}
+
+// Runs that share a principal and a transaction each have claims of their own, whichever of them ask something.
+func TestTx_Claim(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	db := w.open(t, postgres.LoginWorker, postgres.Config{MaxConns: 1})
+	before := look(t, db)
+	login := acting{User: "intime_worker", Jobs: -1}
+	for asking := range 1 << 4 {
+		asks := func(i int) bool { return asking&(1<<i) != 0 }
+		require.NoError(t, db.Login(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+			if asks(3) {
+				require.Equal(t, login, actor(ctx, t, tx))
+			}
+			require.NoError(t, tx.As(ctx, principalOf(w.A, w.A.Recruiter), func(ctx context.Context) error {
+				for i, handler := range []string{"first", "second", "third"} {
+					outcome := map[bool]error{true: errOops}[i == 1]
+					require.ErrorIs(t, tx.Nested(ctx, func(ctx context.Context) error {
+						ctx = inRun(ctx, handler)
+						require.NoError(t, tx.Claim(ctx))
+						if asks(i) {
+							require.Equal(t, handler, runOf(ctx, t, tx))
+							require.Equal(t, "authenticated", actor(ctx, t, tx).User)
+						}
+						return outcome
+					}), outcome)
+				}
+				return nil
+			}))
+			require.Equal(t, login, actor(ctx, t, tx))
+			require.Empty(t, runOf(ctx, t, tx))
+			return nil
+		}))
+		require.Equal(t, clean(before.PID, postgres.LoginWorker), look(t, db))
+	}
+}
+
+// A run that asks nothing costs nothing, and one that asks something sends what it needs along.
+func TestTx_Claim_Costs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	db := w.open(t, postgres.LoginWorker, postgres.Config{MaxConns: 1})
+	require.ErrorIs(t, db.Login(t.Context(), func(ctx context.Context, tx *postgres.Tx) error {
+		as := func(do func(ctx context.Context)) {
+			require.NoError(t, tx.As(ctx, principalOf(w.A, w.A.Recruiter), func(ctx context.Context) error {
+				return tx.Nested(ctx, func(ctx context.Context) error {
+					require.NoError(t, tx.Claim(inRun(ctx, "mine")))
+					do(ctx)
+					return nil
+				})
+			}))
+		}
+		idle := tx.Waiting()
+		as(func(context.Context) {})
+		require.Equal(t, idle, tx.Waiting(), "nothing was asked")
+		as(func(context.Context) { require.Equal(t, idle+2, tx.Waiting(), "the claims and the savepoint") })
+		return tx.Claim(ctx)
+	}), postgres.ErrNoTenant)
+}

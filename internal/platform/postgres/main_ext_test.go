@@ -81,6 +81,12 @@ func (w *world) arrange(t *testing.T, o demo.Organization, recruiter, client str
 			VALUES (@org, 'hour', '2001-01-01', 'job.created', 'arranged', 1, 1, 0, 0, 0, 0, 0, 0, 0)`,
 		`INSERT INTO event_rollup_marks (org_id, bucket) VALUES (@org, '2001-01-01')`,
 		`INSERT INTO event_idempotency_keys (org_id, key, event_id, payload_hash) VALUES (@org, 'arranged', @event, '\x00')`,
+		`WITH r AS (
+			INSERT INTO event_replays (org_id, mode, filter, summary, event_count, delivery_count, batch_count, expires_at, created_by)
+			VALUES (@org, 'failed', '{}', '{}', 1, 1, 1, now(), @recruiter) RETURNING org_id, id
+		) INSERT INTO event_replay_batches (org_id, replay_id, number, event_ids, handler_names)
+			SELECT org_id, id, 1, ARRAY[@event]::uuid[], '{arranged}' FROM r`,
+		`INSERT INTO event_cascades (org_id, correlation_id, publication_count) VALUES (@org, @event, 1)`,
 		`INSERT INTO outgoing_mails (org_id, dedup_key, recipient, subject, text_body, html_body)
 			VALUES (@org, 'arranged', 'someone@example.com', 'Hello', '', '')`,
 		`INSERT INTO placements (org_id, candidate_id, job_id, placed_by, previous_status)

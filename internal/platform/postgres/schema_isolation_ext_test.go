@@ -82,6 +82,20 @@ func writes() map[string]attempts {
 			insert: `INSERT INTO pod_metrics (org_id, month, recruiter_id) VALUES (@org, '2026-02-01', @user)`,
 			update: "placements_count = placements_count",
 		},
+		"event_cascades": {
+			insert: `INSERT INTO event_cascades (org_id, correlation_id) VALUES (@org, app.uuid_v7())`,
+			update: "refused_count = refused_count",
+		},
+		"event_replays": {
+			insert: `INSERT INTO event_replays (org_id, mode, filter, summary, event_count, delivery_count, batch_count, expires_at)
+				VALUES (@org, 'failed', '{}', '{}', 1, 1, 1, now())`,
+			update: "status = status",
+		},
+		"event_replay_batches": {
+			insert: `INSERT INTO event_replay_batches (org_id, replay_id, number, event_ids, handler_names)
+				VALUES (@org, @event, 1, '{}', '{}')`,
+			update: "number = number",
+		},
 		"outgoing_mails": {
 			insert: `INSERT INTO outgoing_mails (org_id, dedup_key, recipient, subject, text_body, html_body)
 				VALUES (@org, 'mine', 'someone@example.com', 'Hello', '', '')`,
@@ -329,7 +343,7 @@ func TestSchema_Partitions(t *testing.T) {
 	w := newWorld(t)
 	partitions := column[string](t, w.Admin, `
 		SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'partitions'::regnamespace AND relkind = 'r'`)
-	require.GreaterOrEqual(t, len(partitions), 4*5, "four tables, each with a default and four months")
+	require.GreaterOrEqual(t, len(partitions), 5*5, "five tables, each with a default and four months")
 	for _, login := range []postgres.Login{postgres.LoginAPI, postgres.LoginWorker} {
 		conn := w.login(t, login)
 		refused := func(tx pgx.Tx) {

@@ -19,9 +19,12 @@ const matrix = `
                        super_admin admin recruiter bench_sales trainer hr_manager student employee candidate client handler system worker
 audit_logs             S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   ----
 event_attempts         S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SI--
+event_cascades         ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   ----    ----   ----
 event_deliveries       S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SIU-
 event_idempotency_keys SI--        SI--  SI--      SI--        SI--    SI--       SI--    SI--     SI--      SI--   SI--    SI--   ----
 event_outbox           ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   ----    ----   S-UD
+event_replay_batches   S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   ----
+event_replays          S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   S-U-
 event_rollup_marks     ----        ----  ----      ----        ----    ----       ----    ----     ----      ----   ----    ----   SI-D
 event_rollups          S---        S---  ----      ----        ----    ----       ----    ----     ----      ----   ----    S---   SIUD
 event_subscriptions    S-U-        S-U-  ----      ----        ----    ----       ----    ----     ----      ----   ----    S-U-   S-U-
@@ -127,12 +130,15 @@ func TestSchema_Columns(t *testing.T) {
 		"authenticated UPDATE user_profiles: avatar_url, candidate_experience_years, candidate_ready_for_placement, " +
 			"candidate_resume_url, candidate_skills, candidate_status, deleted_at, full_name, is_active, onboarding_completed_at, phone, " +
 			"student_course_progress, student_current_module, student_enrollment_date, student_graduation_date, updated_at, version",
+		"intime_bookkeeper INSERT events: correlation_id, id, org_id, payload, schema_version, source, type",
 		"intime_bookkeeper INSERT user_roles: granted_by, org_id, role_name, user_id",
 		"intime_bookkeeper UPDATE event_outbox: is_requeued",
 		"intime_bookkeeper UPDATE events: changed_xid, error_message, metadata, processed_at, retry_count, status",
+		"intime_bookkeeper UPDATE organizations: settings, updated_at",
 		"intime_bookkeeper UPDATE pod_metrics: bench_placements_count, last_placed_at, placements_count, updated_at",
 		"intime_bookkeeper UPDATE user_profiles: candidate_ready_for_placement, candidate_skills, candidate_status, updated_at, version",
 		"intime_bookkeeper UPDATE user_roles: expires_at",
+		"intime_worker UPDATE event_replays: error_message, finished_at, job_due_at, status",
 		"intime_worker UPDATE events: changed_xid, error_message, processed_at, retry_count, status",
 		"intime_worker UPDATE outgoing_mails: attempt_count, error_message, next_attempt_at, sent_at, status",
 	}, column[string](t, w.Admin, `

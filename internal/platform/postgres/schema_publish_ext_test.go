@@ -65,6 +65,21 @@ var executable = map[string][]string{
 	"app.roll_up_events(timestamp with time zone)":                                             {"intime_worker"},
 	"app.record_export(jsonb)":                                                                 {"authenticated"},
 	"app.sum_minutes(uuid,timestamp with time zone)":                                           {"intime_worker"},
+	"app.archive_dead_letters(interval,integer)":                                               {"authenticated"},
+	"app.discard_dead_letters(uuid[],text[],text)":                                             {"authenticated"},
+	"app.drop_month(date)":                                                                     {"intime_worker"},
+	"app.expire_cascades(interval,integer)":                                                    {"authenticated"},
+	"app.expire_events(integer)":                                                               {"authenticated"},
+	"app.expire_idempotency_keys(interval,integer)":                                            {"authenticated"},
+	"app.expire_replays(integer)":                                                              {"authenticated"},
+	"app.expired_months()":                                                                     {"intime_worker"},
+	"app.freeze_replay(uuid[],text[],text,jsonb,interval)":                                     {"authenticated"},
+	"app.longest_retention()":                                                                  {"authenticated"},
+	"app.note_refusal(uuid,uuid,uuid,text,text)":                                               {"intime_worker"},
+	"app.run_replay_batch(uuid)":                                                               {"authenticated"},
+	"app.start_replay(uuid)":                                                                   {"authenticated"},
+	"app.steer_replay(uuid,text)":                                                              {"authenticated"},
+	"app.update_event_settings(jsonb)":                                                         {"authenticated"},
 }
 
 func TestSchema_Executable(t *testing.T) {

@@ -116,6 +116,9 @@ type claims struct {
 	RequestID string `json:"request_id,omitempty"`
 	IP        string `json:"ip,omitempty"`
 	UserAgent string `json:"user_agent,omitempty"`
+
+	// Run is there in handlers alone. The trigger events_cascade looks for its name.
+	Run *principal.Run `json:"run,omitempty"`
 }
 
 func claimsOf(ctx context.Context, p principal.Principal) (string, error) {
@@ -125,6 +128,9 @@ func claimsOf(ctx context.Context, p principal.Principal) (string, error) {
 		c.Actor, c.OrgID = "system", p.OrgID.String()
 	} else {
 		c.Subject = p.UserID.String()
+	}
+	if run, ok := principal.RunFrom(ctx); ok {
+		c.Run = &run
 	}
 	data, err := json.Marshal(c)
 	if err != nil {

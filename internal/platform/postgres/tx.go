@@ -20,7 +20,8 @@ import (
 type Tx struct {
 	conn        *pgx.Conn
 	waiting     []*pgx.QueuedQuery
-	sent        bool // whether the server knows of the transaction
+	claiming    *pgx.QueuedQuery // what last set the claims; nil where nothing did
+	sent        bool             // whether the server knows of the transaction
 	closed      bool
 	afterCommit []func()
 }
@@ -45,8 +46,8 @@ func (tx *Tx) As(ctx context.Context, p principal.Principal, fn func(ctx context
 	if err != nil {
 		return err
 	}
-	tx.later(`SELECT set_config('request.jwt.claims', $1, true), set_config('role', $2, true)`, claims, roleAuthenticated)
-	began := tx.waiting[len(tx.waiting)-1]
+	tx.claim(claims)
+	began := tx.claiming
 	if err := fn(ctx); err != nil {
 		return err
 	}
@@ -59,6 +60,33 @@ func (tx *Tx) As(ctx context.Context, p principal.Principal, fn func(ctx context
 	tx.later(`SET LOCAL ROLE NONE`)
 	tx.later(`SELECT set_config('request.jwt.claims', '', true)`)
 	return nil
+}
+
+// Claim writes the claims anew within As, from a context that knows more by now: the run that it belongs to. It goes with the
+// next statement, and costs nothing where there is none.
+func (tx *Tx) Claim(ctx context.Context) error {
+	p, ok := principal.From(ctx)
+	if !ok || p.OrgID == uuid.Nil {
+		return ErrNoTenant
+	}
+	claims, err := claimsOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(tx.waiting, tx.claiming) {
+		// The server knows of no others yet.
+		tx.claiming.Arguments[0] = claims
+		return nil
+	}
+	tx.later(`SET LOCAL ROLE NONE`)
+	tx.claim(claims)
+	return nil
+}
+
+// claim has the claims and the role go with the next statement.
+func (tx *Tx) claim(claims string) {
+	tx.later(`SELECT set_config('request.jwt.claims', $1, true), set_config('role', $2, true)`, claims, roleAuthenticated)
+	tx.claiming = tx.waiting[len(tx.waiting)-1]
 }
 
 // Exec runs a statement.

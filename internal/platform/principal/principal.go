@@ -82,3 +82,20 @@ func RequestFrom(ctx context.Context) Request {
 	r, _ := ctx.Value(requestKey{}).(Request)
 	return r
 }
+
+// Run is the run of an event handler that code belongs to. The database puts what the run publishes behind its event.
+type Run struct {
+	EventID uuid.UUID `json:"event_id"` // the event that the handler handles
+	Handler string    `json:"handler"`  // the handler's name
+}
+
+type runKey struct{}
+
+// WithRun returns a context for the run.
+func WithRun(ctx context.Context, r Run) context.Context { return context.WithValue(ctx, runKey{}, r) }
+
+// RunFrom returns the context's run; false where there is none.
+func RunFrom(ctx context.Context) (Run, bool) {
+	r, ok := ctx.Value(runKey{}).(Run)
+	return r, ok
+}

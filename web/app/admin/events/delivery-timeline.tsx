@@ -70,6 +70,8 @@ function Outlook({ delivery }: { delivery: Delivery }) {
   switch (status) {
     case DeliveryStatus.SKIPPED:
       return <Step icon={icon} tone={tone} title="Skipped" at={msOf(delivery.finishedAt)} body={reason || about} />;
+    case DeliveryStatus.DISCARDED:
+      return <Step icon={icon} tone={tone} title="Discarded" at={msOf(delivery.finishedAt)} body={reason || about} />;
     case DeliveryStatus.DEAD_LETTER:
       return (
         <Step

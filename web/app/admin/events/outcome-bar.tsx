@@ -8,7 +8,8 @@ const most = 4;
 export function OutcomeBar({ deliveries }: { deliveries: Delivery[] }) {
   if (deliveries.length === 0) return <span className="text-muted-foreground text-xs">None</span>;
   const done = deliveries.filter(
-    ({ status }) => status === DeliveryStatus.SUCCEEDED || status === DeliveryStatus.SKIPPED,
+    ({ status }) =>
+      status === DeliveryStatus.SUCCEEDED || status === DeliveryStatus.SKIPPED || status === DeliveryStatus.DISCARDED,
   ).length;
   const sentences = deliveries.map((delivery) => `${delivery.handlerName}: ${deliveryStatuses[delivery.status].label}`);
   return (

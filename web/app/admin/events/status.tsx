@@ -67,6 +67,12 @@ export const deliveryStatuses: Record<DeliveryStatus, Shown> = {
     icon: SkipForward,
     about: "The handler was disabled when the event was dispatched.",
   },
+  [DeliveryStatus.DISCARDED]: {
+    label: "Discarded",
+    tone: "neutral",
+    icon: Ban,
+    about: "Was a dead letter, and somebody discarded it.",
+  },
 };
 
 export const attemptOutcomes: Record<AttemptOutcome, Shown> = {

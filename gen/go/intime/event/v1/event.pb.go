@@ -33,7 +33,7 @@ const (
 	EventStatus_EVENT_STATUS_UNSPECIFIED EventStatus = 0
 	// A delivery has not ended yet.
 	EventStatus_EVENT_STATUS_PENDING EventStatus = 1
-	// Every delivery ended well or was skipped, or nobody subscribed.
+	// Every delivery ended well, was skipped or was discarded, or nobody subscribed.
 	EventStatus_EVENT_STATUS_PROCESSED EventStatus = 2
 	// A delivery failed and waits for its next attempt.
 	EventStatus_EVENT_STATUS_FAILED EventStatus = 3
@@ -104,6 +104,8 @@ const (
 	DeliveryStatus_DELIVERY_STATUS_DEAD_LETTER DeliveryStatus = 5
 	// The handler was disabled when the event was dispatched.
 	DeliveryStatus_DELIVERY_STATUS_SKIPPED DeliveryStatus = 6
+	// Was a dead letter, and somebody discarded it.
+	DeliveryStatus_DELIVERY_STATUS_DISCARDED DeliveryStatus = 7
 )
 
 // Enum value maps for DeliveryStatus.
@@ -116,6 +118,7 @@ var (
 		4: "DELIVERY_STATUS_FAILED",
 		5: "DELIVERY_STATUS_DEAD_LETTER",
 		6: "DELIVERY_STATUS_SKIPPED",
+		7: "DELIVERY_STATUS_DISCARDED",
 	}
 	DeliveryStatus_value = map[string]int32{
 		"DELIVERY_STATUS_UNSPECIFIED": 0,
@@ -125,6 +128,7 @@ var (
 		"DELIVERY_STATUS_FAILED":      4,
 		"DELIVERY_STATUS_DEAD_LETTER": 5,
 		"DELIVERY_STATUS_SKIPPED":     6,
+		"DELIVERY_STATUS_DISCARDED":   7,
 	}
 )
 
@@ -431,7 +435,7 @@ type Delivery struct {
 	NextAttemptAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=next_attempt_at,json=nextAttemptAt,proto3" json:"next_attempt_at,omitempty"`
 	// When it ended; absent before.
 	FinishedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
-	// The last error, or why it was skipped; empty where there is nothing to say.
+	// The last error, or why it was skipped or discarded; empty where there is nothing to say.
 	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The attempts, oldest first. Lists leave them out.
 	Attempts      []*Attempt `protobuf:"bytes,9,rep,name=attempts,proto3" json:"attempts,omitempty"`
@@ -686,7 +690,7 @@ const file_intime_event_v1_event_proto_rawDesc = "" +
 	"\x14EVENT_STATUS_PENDING\x10\x01\x12\x1a\n" +
 	"\x16EVENT_STATUS_PROCESSED\x10\x02\x12\x17\n" +
 	"\x13EVENT_STATUS_FAILED\x10\x03\x12\x1c\n" +
-	"\x18EVENT_STATUS_DEAD_LETTER\x10\x04*\xe4\x01\n" +
+	"\x18EVENT_STATUS_DEAD_LETTER\x10\x04*\x83\x02\n" +
 	"\x0eDeliveryStatus\x12\x1f\n" +
 	"\x1bDELIVERY_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17DELIVERY_STATUS_PENDING\x10\x01\x12\x1b\n" +
@@ -694,7 +698,8 @@ const file_intime_event_v1_event_proto_rawDesc = "" +
 	"\x19DELIVERY_STATUS_SUCCEEDED\x10\x03\x12\x1a\n" +
 	"\x16DELIVERY_STATUS_FAILED\x10\x04\x12\x1f\n" +
 	"\x1bDELIVERY_STATUS_DEAD_LETTER\x10\x05\x12\x1b\n" +
-	"\x17DELIVERY_STATUS_SKIPPED\x10\x06*\xe7\x01\n" +
+	"\x17DELIVERY_STATUS_SKIPPED\x10\x06\x12\x1d\n" +
+	"\x19DELIVERY_STATUS_DISCARDED\x10\a*\xe7\x01\n" +
 	"\x0eAttemptOutcome\x12\x1f\n" +
 	"\x1bATTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19ATTEMPT_OUTCOME_SUCCEEDED\x10\x01\x12\x1a\n" +

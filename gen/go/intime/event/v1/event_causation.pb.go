@@ -72,6 +72,8 @@ const (
 	ExplanationCode_EXPLANATION_CODE_DISABLED_NOW ExplanationCode = 20
 	// The event was dispatched: its deliveries were made.
 	ExplanationCode_EXPLANATION_CODE_DISPATCHED ExplanationCode = 21
+	// Somebody discarded the dead letter.
+	ExplanationCode_EXPLANATION_CODE_DISCARDED ExplanationCode = 22
 )
 
 // Enum value maps for ExplanationCode.
@@ -99,6 +101,7 @@ var (
 		19: "EXPLANATION_CODE_AS_SYSTEM",
 		20: "EXPLANATION_CODE_DISABLED_NOW",
 		21: "EXPLANATION_CODE_DISPATCHED",
+		22: "EXPLANATION_CODE_DISCARDED",
 	}
 	ExplanationCode_value = map[string]int32{
 		"EXPLANATION_CODE_UNSPECIFIED":            0,
@@ -123,6 +126,7 @@ var (
 		"EXPLANATION_CODE_AS_SYSTEM":              19,
 		"EXPLANATION_CODE_DISABLED_NOW":           20,
 		"EXPLANATION_CODE_DISPATCHED":             21,
+		"EXPLANATION_CODE_DISCARDED":              22,
 	}
 )
 
@@ -441,7 +445,7 @@ const file_intime_event_v1_event_causation_proto_rawDesc = "" +
 	"\x0fExplanationStep\x124\n" +
 	"\x04code\x18\x01 \x01(\x0e2 .intime.event.v1.ExplanationCodeR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12*\n" +
-	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at*\x98\x06\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at*\xb8\x06\n" +
 	"\x0fExplanationCode\x12 \n" +
 	"\x1cEXPLANATION_CODE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aEXPLANATION_CODE_PUBLISHED\x10\x01\x12#\n" +
@@ -465,7 +469,8 @@ const file_intime_event_v1_event_causation_proto_rawDesc = "" +
 	"\x19EXPLANATION_CODE_REPLAYED\x10\x12\x12\x1e\n" +
 	"\x1aEXPLANATION_CODE_AS_SYSTEM\x10\x13\x12!\n" +
 	"\x1dEXPLANATION_CODE_DISABLED_NOW\x10\x14\x12\x1f\n" +
-	"\x1bEXPLANATION_CODE_DISPATCHED\x10\x15B\xcb\x01\n" +
+	"\x1bEXPLANATION_CODE_DISPATCHED\x10\x15\x12\x1e\n" +
+	"\x1aEXPLANATION_CODE_DISCARDED\x10\x16B\xcb\x01\n" +
 	"\x13com.intime.event.v1B\x13EventCausationProtoP\x01ZAgithub.com/intime-solutions/intime/gen/go/intime/event/v1;eventv1\xa2\x02\x03IEX\xaa\x02\x0fIntime.Event.V1\xca\x02\x0fIntime\\Event\\V1\xe2\x02\x1bIntime\\Event\\V1\\GPBMetadata\xea\x02\x11Intime::Event::V1b\x06proto3"
 
 var (

@@ -301,18 +301,204 @@ func (x *PublishEventsResponse) GetEvents() []*PublishEventResponse {
 	return nil
 }
 
+// PreviewReplayRequest is the request of PreviewReplay.
+type PreviewReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ids of the events, 1 to 100; empty with a filter.
+	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	// What chooses the events; absent with ids. At most the newest 20,000 events that match are looked at.
+	Filter *EventFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Which deliveries of the events run again.
+	Mode          ReplayMode `protobuf:"varint,3,opt,name=mode,proto3,enum=intime.event.v1.ReplayMode" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewReplayRequest) Reset() {
+	*x = PreviewReplayRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewReplayRequest) ProtoMessage() {}
+
+func (x *PreviewReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewReplayRequest.ProtoReflect.Descriptor instead.
+func (*PreviewReplayRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PreviewReplayRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+func (x *PreviewReplayRequest) GetFilter() *EventFilter {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *PreviewReplayRequest) GetMode() ReplayMode {
+	if x != nil {
+		return x.Mode
+	}
+	return ReplayMode_REPLAY_MODE_UNSPECIFIED
+}
+
+// PreviewReplayResponse is the response of PreviewReplay.
+type PreviewReplayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What ReplayEvents starts the replay by; empty where there is nothing to run.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Until when the token is good; absent without one.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// How many events have deliveries that would run.
+	EventCount int32 `protobuf:"varint,3,opt,name=event_count,json=eventCount,proto3" json:"event_count,omitempty"`
+	// How many deliveries would run.
+	DeliveryCount int32 `protobuf:"varint,4,opt,name=delivery_count,json=deliveryCount,proto3" json:"delivery_count,omitempty"`
+	// How many of the ids are not those of events; 0 with a filter.
+	NotFoundCount int32 `protobuf:"varint,5,opt,name=not_found_count,json=notFoundCount,proto3" json:"not_found_count,omitempty"`
+	// Whether more events match than were looked at: the newest 20,000 were.
+	Truncated bool `protobuf:"varint,6,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	// What would run at each handler, by name.
+	Handlers []*HandlerPreview `protobuf:"bytes,7,rep,name=handlers,proto3" json:"handlers,omitempty"`
+	// What is passed over, and why.
+	Blocked []*BlockedDeliveries `protobuf:"bytes,8,rep,name=blocked,proto3" json:"blocked,omitempty"`
+	// Up to 10 of the deliveries that would run, those of the newest events first.
+	Sample        []*SampleDelivery `protobuf:"bytes,9,rep,name=sample,proto3" json:"sample,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewReplayResponse) Reset() {
+	*x = PreviewReplayResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewReplayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewReplayResponse) ProtoMessage() {}
+
+func (x *PreviewReplayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewReplayResponse.ProtoReflect.Descriptor instead.
+func (*PreviewReplayResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PreviewReplayResponse) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *PreviewReplayResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *PreviewReplayResponse) GetEventCount() int32 {
+	if x != nil {
+		return x.EventCount
+	}
+	return 0
+}
+
+func (x *PreviewReplayResponse) GetDeliveryCount() int32 {
+	if x != nil {
+		return x.DeliveryCount
+	}
+	return 0
+}
+
+func (x *PreviewReplayResponse) GetNotFoundCount() int32 {
+	if x != nil {
+		return x.NotFoundCount
+	}
+	return 0
+}
+
+func (x *PreviewReplayResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+func (x *PreviewReplayResponse) GetHandlers() []*HandlerPreview {
+	if x != nil {
+		return x.Handlers
+	}
+	return nil
+}
+
+func (x *PreviewReplayResponse) GetBlocked() []*BlockedDeliveries {
+	if x != nil {
+		return x.Blocked
+	}
+	return nil
+}
+
+func (x *PreviewReplayResponse) GetSample() []*SampleDelivery {
+	if x != nil {
+		return x.Sample
+	}
+	return nil
+}
+
 // ReplayEventsRequest is the request of ReplayEvents.
 type ReplayEventsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The ids of the events, 1 to 100.
-	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	// The ids of the events, 1 to 100; empty with a token.
+	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	// The token of a preview; empty with ids.
+	Token string `protobuf:"bytes,2,opt,name=token,proto3" json:"token,omitempty"`
+	// Which deliveries of the events run again; left out with a token.
+	Mode          ReplayMode `protobuf:"varint,3,opt,name=mode,proto3,enum=intime.event.v1.ReplayMode" json:"mode,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReplayEventsRequest) Reset() {
 	*x = ReplayEventsRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[4]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -324,7 +510,7 @@ func (x *ReplayEventsRequest) String() string {
 func (*ReplayEventsRequest) ProtoMessage() {}
 
 func (x *ReplayEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[4]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -337,7 +523,7 @@ func (x *ReplayEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayEventsRequest.ProtoReflect.Descriptor instead.
 func (*ReplayEventsRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{4}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReplayEventsRequest) GetIds() []string {
@@ -347,22 +533,38 @@ func (x *ReplayEventsRequest) GetIds() []string {
 	return nil
 }
 
+func (x *ReplayEventsRequest) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *ReplayEventsRequest) GetMode() ReplayMode {
+	if x != nil {
+		return x.Mode
+	}
+	return ReplayMode_REPLAY_MODE_UNSPECIFIED
+}
+
 // ReplayEventsResponse is the response of ReplayEvents. Ids that were sent twice count once.
 type ReplayEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many events are being replayed.
 	ReplayedCount int32 `protobuf:"varint,1,opt,name=replayed_count,json=replayedCount,proto3" json:"replayed_count,omitempty"`
-	// How many had not failed.
+	// How many of the ids have nothing to replay; with a token, how many deliveries had moved on since the preview.
 	SkippedCount int32 `protobuf:"varint,2,opt,name=skipped_count,json=skippedCount,proto3" json:"skipped_count,omitempty"`
-	// How many there are not.
+	// How many of the ids are not those of events.
 	NotFoundCount int32 `protobuf:"varint,3,opt,name=not_found_count,json=notFoundCount,proto3" json:"not_found_count,omitempty"`
+	// The replay; absent where nothing is being replayed.
+	Replay        *Replay `protobuf:"bytes,4,opt,name=replay,proto3" json:"replay,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReplayEventsResponse) Reset() {
 	*x = ReplayEventsResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[5]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -374,7 +576,7 @@ func (x *ReplayEventsResponse) String() string {
 func (*ReplayEventsResponse) ProtoMessage() {}
 
 func (x *ReplayEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[5]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -387,7 +589,7 @@ func (x *ReplayEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayEventsResponse.ProtoReflect.Descriptor instead.
 func (*ReplayEventsResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{5}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ReplayEventsResponse) GetReplayedCount() int32 {
@@ -411,6 +613,500 @@ func (x *ReplayEventsResponse) GetNotFoundCount() int32 {
 	return 0
 }
 
+func (x *ReplayEventsResponse) GetReplay() *Replay {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
+// GetReplayRequest is the request of GetReplay.
+type GetReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the replay.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReplayRequest) Reset() {
+	*x = GetReplayRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReplayRequest) ProtoMessage() {}
+
+func (x *GetReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReplayRequest.ProtoReflect.Descriptor instead.
+func (*GetReplayRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetReplayRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetReplayResponse is the response of GetReplay.
+type GetReplayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replay.
+	Replay        *Replay `protobuf:"bytes,1,opt,name=replay,proto3" json:"replay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReplayResponse) Reset() {
+	*x = GetReplayResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReplayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReplayResponse) ProtoMessage() {}
+
+func (x *GetReplayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReplayResponse.ProtoReflect.Descriptor instead.
+func (*GetReplayResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetReplayResponse) GetReplay() *Replay {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
+// PauseReplayRequest is the request of PauseReplay.
+type PauseReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the replay.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseReplayRequest) Reset() {
+	*x = PauseReplayRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseReplayRequest) ProtoMessage() {}
+
+func (x *PauseReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseReplayRequest.ProtoReflect.Descriptor instead.
+func (*PauseReplayRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PauseReplayRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// PauseReplayResponse is the response of PauseReplay.
+type PauseReplayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replay as it is now.
+	Replay        *Replay `protobuf:"bytes,1,opt,name=replay,proto3" json:"replay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseReplayResponse) Reset() {
+	*x = PauseReplayResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseReplayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseReplayResponse) ProtoMessage() {}
+
+func (x *PauseReplayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseReplayResponse.ProtoReflect.Descriptor instead.
+func (*PauseReplayResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PauseReplayResponse) GetReplay() *Replay {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
+// ResumeReplayRequest is the request of ResumeReplay.
+type ResumeReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the replay.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeReplayRequest) Reset() {
+	*x = ResumeReplayRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeReplayRequest) ProtoMessage() {}
+
+func (x *ResumeReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeReplayRequest.ProtoReflect.Descriptor instead.
+func (*ResumeReplayRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ResumeReplayRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// ResumeReplayResponse is the response of ResumeReplay.
+type ResumeReplayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replay as it is now.
+	Replay        *Replay `protobuf:"bytes,1,opt,name=replay,proto3" json:"replay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeReplayResponse) Reset() {
+	*x = ResumeReplayResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeReplayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeReplayResponse) ProtoMessage() {}
+
+func (x *ResumeReplayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeReplayResponse.ProtoReflect.Descriptor instead.
+func (*ResumeReplayResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ResumeReplayResponse) GetReplay() *Replay {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
+// AbortReplayRequest is the request of AbortReplay.
+type AbortReplayRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id of the replay.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AbortReplayRequest) Reset() {
+	*x = AbortReplayRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AbortReplayRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AbortReplayRequest) ProtoMessage() {}
+
+func (x *AbortReplayRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AbortReplayRequest.ProtoReflect.Descriptor instead.
+func (*AbortReplayRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *AbortReplayRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// AbortReplayResponse is the response of AbortReplay.
+type AbortReplayResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replay as it is now.
+	Replay        *Replay `protobuf:"bytes,1,opt,name=replay,proto3" json:"replay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AbortReplayResponse) Reset() {
+	*x = AbortReplayResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AbortReplayResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AbortReplayResponse) ProtoMessage() {}
+
+func (x *AbortReplayResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AbortReplayResponse.ProtoReflect.Descriptor instead.
+func (*AbortReplayResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *AbortReplayResponse) GetReplay() *Replay {
+	if x != nil {
+		return x.Replay
+	}
+	return nil
+}
+
+// ListReplaysRequest is the request of ListReplays.
+type ListReplaysRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many replays at most: 1 to 100, 0 for 50.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before, with the same filters; empty for the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only replays that stand at one of these.
+	Statuses      []ReplayStatus `protobuf:"varint,3,rep,packed,name=statuses,proto3,enum=intime.event.v1.ReplayStatus" json:"statuses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReplaysRequest) Reset() {
+	*x = ListReplaysRequest{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReplaysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReplaysRequest) ProtoMessage() {}
+
+func (x *ListReplaysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReplaysRequest.ProtoReflect.Descriptor instead.
+func (*ListReplaysRequest) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListReplaysRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListReplaysRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListReplaysRequest) GetStatuses() []ReplayStatus {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+// ListReplaysResponse is the response of ListReplays.
+type ListReplaysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The replays, newest first.
+	Replays []*Replay `protobuf:"bytes,1,rep,name=replays,proto3" json:"replays,omitempty"`
+	// The token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListReplaysResponse) Reset() {
+	*x = ListReplaysResponse{}
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListReplaysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListReplaysResponse) ProtoMessage() {}
+
+func (x *ListReplaysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListReplaysResponse.ProtoReflect.Descriptor instead.
+func (*ListReplaysResponse) Descriptor() ([]byte, []int) {
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListReplaysResponse) GetReplays() []*Replay {
+	if x != nil {
+		return x.Replays
+	}
+	return nil
+}
+
+func (x *ListReplaysResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // GetEventRequest is the request of GetEvent.
 type GetEventRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -422,7 +1118,7 @@ type GetEventRequest struct {
 
 func (x *GetEventRequest) Reset() {
 	*x = GetEventRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[6]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -434,7 +1130,7 @@ func (x *GetEventRequest) String() string {
 func (*GetEventRequest) ProtoMessage() {}
 
 func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[6]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -447,7 +1143,7 @@ func (x *GetEventRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventRequest.ProtoReflect.Descriptor instead.
 func (*GetEventRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{6}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetEventRequest) GetId() string {
@@ -468,7 +1164,7 @@ type GetEventResponse struct {
 
 func (x *GetEventResponse) Reset() {
 	*x = GetEventResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[7]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +1176,7 @@ func (x *GetEventResponse) String() string {
 func (*GetEventResponse) ProtoMessage() {}
 
 func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[7]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +1189,7 @@ func (x *GetEventResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventResponse.ProtoReflect.Descriptor instead.
 func (*GetEventResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{7}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetEventResponse) GetEvent() *Event {
@@ -528,7 +1224,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[8]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +1236,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[8]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +1249,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{8}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListEventsRequest) GetPageSize() int32 {
@@ -625,7 +1321,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[9]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +1333,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[9]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +1346,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{9}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListEventsResponse) GetEvents() []*Event {
@@ -683,7 +1379,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +1391,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[10]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +1404,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{10}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *WatchEventsRequest) GetTypes() []string {
@@ -746,7 +1442,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +1454,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[11]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +1467,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{11}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WatchEventsResponse) GetEvents() []*Event {
@@ -811,7 +1507,7 @@ type ExportEventsRequest struct {
 
 func (x *ExportEventsRequest) Reset() {
 	*x = ExportEventsRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -823,7 +1519,7 @@ func (x *ExportEventsRequest) String() string {
 func (*ExportEventsRequest) ProtoMessage() {}
 
 func (x *ExportEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[12]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -836,7 +1532,7 @@ func (x *ExportEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportEventsRequest.ProtoReflect.Descriptor instead.
 func (*ExportEventsRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{12}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ExportEventsRequest) GetFormat() ExportFormat {
@@ -905,7 +1601,7 @@ type ExportEventsResponse struct {
 
 func (x *ExportEventsResponse) Reset() {
 	*x = ExportEventsResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1613,7 @@ func (x *ExportEventsResponse) String() string {
 func (*ExportEventsResponse) ProtoMessage() {}
 
 func (x *ExportEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[13]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1626,7 @@ func (x *ExportEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportEventsResponse.ProtoReflect.Descriptor instead.
 func (*ExportEventsResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{13}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ExportEventsResponse) GetContent() isExportEventsResponse_Content {
@@ -1005,7 +1701,7 @@ type ExportHeader struct {
 
 func (x *ExportHeader) Reset() {
 	*x = ExportHeader{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1713,7 @@ func (x *ExportHeader) String() string {
 func (*ExportHeader) ProtoMessage() {}
 
 func (x *ExportHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[14]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1726,7 @@ func (x *ExportHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportHeader.ProtoReflect.Descriptor instead.
 func (*ExportHeader) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{14}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ExportHeader) GetContentType() string {
@@ -1060,7 +1756,7 @@ type ExportSummary struct {
 
 func (x *ExportSummary) Reset() {
 	*x = ExportSummary{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1072,7 +1768,7 @@ func (x *ExportSummary) String() string {
 func (*ExportSummary) ProtoMessage() {}
 
 func (x *ExportSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[15]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1085,7 +1781,7 @@ func (x *ExportSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportSummary.ProtoReflect.Descriptor instead.
 func (*ExportSummary) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{15}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ExportSummary) GetRowCount() int32 {
@@ -1111,7 +1807,7 @@ type ListEventTypesRequest struct {
 
 func (x *ListEventTypesRequest) Reset() {
 	*x = ListEventTypesRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1819,7 @@ func (x *ListEventTypesRequest) String() string {
 func (*ListEventTypesRequest) ProtoMessage() {}
 
 func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[16]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1832,7 @@ func (x *ListEventTypesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesRequest.ProtoReflect.Descriptor instead.
 func (*ListEventTypesRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{16}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{28}
 }
 
 // ListEventTypesResponse is the response of ListEventTypes.
@@ -1150,7 +1846,7 @@ type ListEventTypesResponse struct {
 
 func (x *ListEventTypesResponse) Reset() {
 	*x = ListEventTypesResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1858,7 @@ func (x *ListEventTypesResponse) String() string {
 func (*ListEventTypesResponse) ProtoMessage() {}
 
 func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[17]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1871,7 @@ func (x *ListEventTypesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventTypesResponse.ProtoReflect.Descriptor instead.
 func (*ListEventTypesResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{17}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListEventTypesResponse) GetEventTypes() []*EventTypeInfo {
@@ -1202,7 +1898,7 @@ type EventTypeInfo struct {
 
 func (x *EventTypeInfo) Reset() {
 	*x = EventTypeInfo{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1214,7 +1910,7 @@ func (x *EventTypeInfo) String() string {
 func (*EventTypeInfo) ProtoMessage() {}
 
 func (x *EventTypeInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[18]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1227,7 +1923,7 @@ func (x *EventTypeInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventTypeInfo.ProtoReflect.Descriptor instead.
 func (*EventTypeInfo) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{18}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *EventTypeInfo) GetName() string {
@@ -1280,7 +1976,7 @@ type GetEventStatisticsRequest struct {
 
 func (x *GetEventStatisticsRequest) Reset() {
 	*x = GetEventStatisticsRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[19]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1988,7 @@ func (x *GetEventStatisticsRequest) String() string {
 func (*GetEventStatisticsRequest) ProtoMessage() {}
 
 func (x *GetEventStatisticsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[19]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +2001,7 @@ func (x *GetEventStatisticsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventStatisticsRequest.ProtoReflect.Descriptor instead.
 func (*GetEventStatisticsRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{19}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetEventStatisticsRequest) GetFrom() *timestamppb.Timestamp {
@@ -1376,7 +2072,7 @@ type GetEventStatisticsResponse struct {
 
 func (x *GetEventStatisticsResponse) Reset() {
 	*x = GetEventStatisticsResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[20]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +2084,7 @@ func (x *GetEventStatisticsResponse) String() string {
 func (*GetEventStatisticsResponse) ProtoMessage() {}
 
 func (x *GetEventStatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[20]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +2097,7 @@ func (x *GetEventStatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEventStatisticsResponse.ProtoReflect.Descriptor instead.
 func (*GetEventStatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{20}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetEventStatisticsResponse) GetFrom() *timestamppb.Timestamp {
@@ -1471,7 +2167,7 @@ type GetCausationRequest struct {
 
 func (x *GetCausationRequest) Reset() {
 	*x = GetCausationRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[21]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +2179,7 @@ func (x *GetCausationRequest) String() string {
 func (*GetCausationRequest) ProtoMessage() {}
 
 func (x *GetCausationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[21]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +2192,7 @@ func (x *GetCausationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCausationRequest.ProtoReflect.Descriptor instead.
 func (*GetCausationRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{21}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetCausationRequest) GetId() string {
@@ -1523,7 +2219,7 @@ type GetCausationResponse struct {
 
 func (x *GetCausationResponse) Reset() {
 	*x = GetCausationResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[22]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +2231,7 @@ func (x *GetCausationResponse) String() string {
 func (*GetCausationResponse) ProtoMessage() {}
 
 func (x *GetCausationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[22]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +2244,7 @@ func (x *GetCausationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCausationResponse.ProtoReflect.Descriptor instead.
 func (*GetCausationResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{22}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetCausationResponse) GetCorrelationId() string {
@@ -1592,7 +2288,7 @@ type ExplainDeliveryRequest struct {
 
 func (x *ExplainDeliveryRequest) Reset() {
 	*x = ExplainDeliveryRequest{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[23]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1604,7 +2300,7 @@ func (x *ExplainDeliveryRequest) String() string {
 func (*ExplainDeliveryRequest) ProtoMessage() {}
 
 func (x *ExplainDeliveryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[23]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1617,7 +2313,7 @@ func (x *ExplainDeliveryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDeliveryRequest.ProtoReflect.Descriptor instead.
 func (*ExplainDeliveryRequest) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{23}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ExplainDeliveryRequest) GetEventId() string {
@@ -1645,7 +2341,7 @@ type ExplainDeliveryResponse struct {
 
 func (x *ExplainDeliveryResponse) Reset() {
 	*x = ExplainDeliveryResponse{}
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[24]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +2353,7 @@ func (x *ExplainDeliveryResponse) String() string {
 func (*ExplainDeliveryResponse) ProtoMessage() {}
 
 func (x *ExplainDeliveryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_intime_event_v1_event_service_proto_msgTypes[24]
+	mi := &file_intime_event_v1_event_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +2366,7 @@ func (x *ExplainDeliveryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDeliveryResponse.ProtoReflect.Descriptor instead.
 func (*ExplainDeliveryResponse) Descriptor() ([]byte, []int) {
-	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{24}
+	return file_intime_event_v1_event_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ExplainDeliveryResponse) GetSteps() []*ExplanationStep {
@@ -1684,7 +2380,7 @@ var File_intime_event_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"\n" +
-	"#intime/event/v1/event_service.proto\x12\x0fintime.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cintime/auth/v1/options.proto\x1a\x1bintime/event/v1/event.proto\x1a%intime/event/v1/event_causation.proto\x1a&intime/event/v1/event_statistics.proto\"\xa1\x02\n" +
+	"#intime/event/v1/event_service.proto\x12\x0fintime.event.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cintime/auth/v1/options.proto\x1a\x1bintime/event/v1/event.proto\x1a%intime/event/v1/event_causation.proto\x1a&intime/event/v1/event_statistics.proto\x1a\x1cintime/event/v1/replay.proto\"\xa1\x02\n" +
 	"\x13PublishEventRequest\x12\x9b\x01\n" +
 	"\x04type\x18\x01 \x01(\tB\x86\x01\xbaH\x82\x01\xba\x01\x7f\n" +
 	"\n" +
@@ -1698,15 +2394,70 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"\x06events\x18\x01 \x03(\v2$.intime.event.v1.PublishEventRequestB_\xbaH\\\xba\x01Y\n" +
 	"\fevents.count\x12\"Publish 1 to 1,000 events at once.\x1a%size(this) >= 1 && size(this) <= 1000R\x06events\"V\n" +
 	"\x15PublishEventsResponse\x12=\n" +
-	"\x06events\x18\x01 \x03(\v2%.intime.event.v1.PublishEventResponseR\x06events\"\xfd\x01\n" +
-	"\x13ReplayEventsRequest\x12\xe5\x01\n" +
-	"\x03ids\x18\x01 \x03(\tB\xd2\x01\xbaH\xce\x01\xba\x01R\n" +
-	"\tids.count\x12\x1fReplay 1 to 100 events at once.\x1a$size(this) >= 1 && size(this) <= 100\x92\x01v\"t\xba\x01q\n" +
-	"\bevent.id\x12\x1fThis is not the id of an event.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x03ids\"\x8a\x01\n" +
+	"\x06events\x18\x01 \x03(\v2%.intime.event.v1.PublishEventResponseR\x06events\"\xe8\x06\n" +
+	"\x14PreviewReplayRequest\x12\xdb\x01\n" +
+	"\x03ids\x18\x01 \x03(\tB\xc8\x01\xbaH\xc4\x01\xba\x01H\n" +
+	"\tids.count\x12(Preview at most 100 events by their ids.\x1a\x11size(this) <= 100\x92\x01v\"t\xba\x01q\n" +
+	"\bevent.id\x12\x1fThis is not the id of an event.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x03ids\x12\xbf\x03\n" +
+	"\x06filter\x18\x02 \x01(\v2\x1c.intime.event.v1.EventFilterB\x88\x03\xbaH\x84\x03\xba\x01\x80\x03\n" +
+	"\ffilter.rules\x12\\A filter has at most 50 types and 4 states, names of at most 100 characters, and a whole id.\x1a\x91\x02size(this.types) <= 50 && this.types.all(t, size(t) >= 1 && size(t) <= 100) && size(this.statuses) <= 4 && this.statuses.all(s, s >= 1 && s <= 4) && size(this.handler_name) <= 100 && (this.id == '' || this.id.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$'))R\x06filter\x129\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x1b.intime.event.v1.ReplayModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode:u\xbaHr\x1ap\n" +
+	"\rids.or_filter\x125Choose the events either by their ids or by a filter.\x1a((size(this.ids) > 0) != has(this.filter)\"\xaa\x03\n" +
+	"\x15PreviewReplayResponse\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x129\n" +
+	"\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1f\n" +
+	"\vevent_count\x18\x03 \x01(\x05R\n" +
+	"eventCount\x12%\n" +
+	"\x0edelivery_count\x18\x04 \x01(\x05R\rdeliveryCount\x12&\n" +
+	"\x0fnot_found_count\x18\x05 \x01(\x05R\rnotFoundCount\x12\x1c\n" +
+	"\ttruncated\x18\x06 \x01(\bR\ttruncated\x12;\n" +
+	"\bhandlers\x18\a \x03(\v2\x1f.intime.event.v1.HandlerPreviewR\bhandlers\x12<\n" +
+	"\ablocked\x18\b \x03(\v2\".intime.event.v1.BlockedDeliveriesR\ablocked\x127\n" +
+	"\x06sample\x18\t \x03(\v2\x1f.intime.event.v1.SampleDeliveryR\x06sample\"\xc0\x05\n" +
+	"\x13ReplayEventsRequest\x12\xda\x01\n" +
+	"\x03ids\x18\x01 \x03(\tB\xc7\x01\xbaH\xc3\x01\xba\x01G\n" +
+	"\tids.count\x12'Replay at most 100 events by their ids.\x1a\x11size(this) <= 100\x92\x01v\"t\xba\x01q\n" +
+	"\bevent.id\x12\x1fThis is not the id of an event.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x03ids\x12\x99\x01\n" +
+	"\x05token\x18\x02 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
+	"\freplay.token\x12#This is not the token of a preview.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')\xd8\x01\x01R\x05token\x129\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x1b.intime.event.v1.ReplayModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode:\xf4\x01\xbaH\xf0\x01\x1a\x86\x01\n" +
+	"\fids.or_token\x12JReplay 1 to 100 events by their ids, or what a preview's token stands for.\x1a*(size(this.ids) > 0) != (this.token != '')\x1ae\n" +
+	"\x0fmode.with_token\x12.The preview has chosen the mode: leave it out.\x1a\"this.token == '' || this.mode == 0\"\xbb\x01\n" +
 	"\x14ReplayEventsResponse\x12%\n" +
 	"\x0ereplayed_count\x18\x01 \x01(\x05R\rreplayedCount\x12#\n" +
 	"\rskipped_count\x18\x02 \x01(\x05R\fskippedCount\x12&\n" +
-	"\x0fnot_found_count\x18\x03 \x01(\x05R\rnotFoundCount\"\x9b\x01\n" +
+	"\x0fnot_found_count\x18\x03 \x01(\x05R\rnotFoundCount\x12/\n" +
+	"\x06replay\x18\x04 \x01(\v2\x17.intime.event.v1.ReplayR\x06replay\"\x9d\x01\n" +
+	"\x10GetReplayRequest\x12\x88\x01\n" +
+	"\x02id\x18\x01 \x01(\tBx\xbaHu\xba\x01r\n" +
+	"\treplay.id\x12\x1fThis is not the id of a replay.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\"D\n" +
+	"\x11GetReplayResponse\x12/\n" +
+	"\x06replay\x18\x01 \x01(\v2\x17.intime.event.v1.ReplayR\x06replay\"\x9f\x01\n" +
+	"\x12PauseReplayRequest\x12\x88\x01\n" +
+	"\x02id\x18\x01 \x01(\tBx\xbaHu\xba\x01r\n" +
+	"\treplay.id\x12\x1fThis is not the id of a replay.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\"F\n" +
+	"\x13PauseReplayResponse\x12/\n" +
+	"\x06replay\x18\x01 \x01(\v2\x17.intime.event.v1.ReplayR\x06replay\"\xa0\x01\n" +
+	"\x13ResumeReplayRequest\x12\x88\x01\n" +
+	"\x02id\x18\x01 \x01(\tBx\xbaHu\xba\x01r\n" +
+	"\treplay.id\x12\x1fThis is not the id of a replay.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\"G\n" +
+	"\x14ResumeReplayResponse\x12/\n" +
+	"\x06replay\x18\x01 \x01(\v2\x17.intime.event.v1.ReplayR\x06replay\"\x9f\x01\n" +
+	"\x12AbortReplayRequest\x12\x88\x01\n" +
+	"\x02id\x18\x01 \x01(\tBx\xbaHu\xba\x01r\n" +
+	"\treplay.id\x12\x1fThis is not the id of a replay.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\"F\n" +
+	"\x13AbortReplayResponse\x12/\n" +
+	"\x06replay\x18\x01 \x01(\v2\x17.intime.event.v1.ReplayR\x06replay\"\xf6\x01\n" +
+	"\x12ListReplaysRequest\x12i\n" +
+	"\tpage_size\x18\x01 \x01(\x05BL\xbaHI\xba\x01F\n" +
+	"\tpage_size\x12\x1fA page has at most 100 entries.\x1a\x18this >= 0 && this <= 100R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12L\n" +
+	"\bstatuses\x18\x03 \x03(\x0e2\x1d.intime.event.v1.ReplayStatusB\x11\xbaH\x0e\x92\x01\v\x10\x06\"\a\x82\x01\x04\x10\x01 \x00R\bstatuses\"p\n" +
+	"\x13ListReplaysResponse\x121\n" +
+	"\areplays\x18\x01 \x03(\v2\x17.intime.event.v1.ReplayR\areplays\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9b\x01\n" +
 	"\x0fGetEventRequest\x12\x87\x01\n" +
 	"\x02id\x18\x01 \x01(\tBw\xbaHt\xba\x01q\n" +
 	"\bevent.id\x12\x1fThis is not the id of an event.\x1aDthis.matches('^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$')R\x02id\"@\n" +
@@ -1806,12 +2557,19 @@ const file_intime_event_v1_event_service_proto_rawDesc = "" +
 	"\x12EXPORT_FORMAT_JSON\x10\x01\x12\x18\n" +
 	"\x14EXPORT_FORMAT_NDJSON\x10\x02\x12\x15\n" +
 	"\x11EXPORT_FORMAT_CSV\x10\x03\x12\x1d\n" +
-	"\x19EXPORT_FORMAT_CLOUDEVENTS\x10\x042\x87\n" +
-	"\n" +
+	"\x19EXPORT_FORMAT_CLOUDEVENTS\x10\x042\xa9\x0f\n" +
 	"\fEventService\x12o\n" +
 	"\fPublishEvent\x12$.intime.event.v1.PublishEventRequest\x1a%.intime.event.v1.PublishEventResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:create\x12r\n" +
 	"\rPublishEvents\x12%.intime.event.v1.PublishEventsRequest\x1a&.intime.event.v1.PublishEventsResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:create\x12r\n" +
-	"\fReplayEvents\x12$.intime.event.v1.ReplayEventsRequest\x1a%.intime.event.v1.ReplayEventsResponse\"\x15\xaa\xbb\x18\x0e\x12\fevent:replay\x90\x02\x02\x12d\n" +
+	"\rPreviewReplay\x12%.intime.event.v1.PreviewReplayRequest\x1a&.intime.event.v1.PreviewReplayResponse\"\x12\xaa\xbb\x18\x0e\x12\fevent:replay\x12r\n" +
+	"\fReplayEvents\x12$.intime.event.v1.ReplayEventsRequest\x1a%.intime.event.v1.ReplayEventsResponse\"\x15\xaa\xbb\x18\x0e\x12\fevent:replay\x90\x02\x02\x12g\n" +
+	"\tGetReplay\x12!.intime.event.v1.GetReplayRequest\x1a\".intime.event.v1.GetReplayResponse\"\x13\xaa\xbb\x18\f\x12\n" +
+	"event:read\x90\x02\x01\x12m\n" +
+	"\vListReplays\x12#.intime.event.v1.ListReplaysRequest\x1a$.intime.event.v1.ListReplaysResponse\"\x13\xaa\xbb\x18\f\x12\n" +
+	"event:read\x90\x02\x01\x12o\n" +
+	"\vPauseReplay\x12#.intime.event.v1.PauseReplayRequest\x1a$.intime.event.v1.PauseReplayResponse\"\x15\xaa\xbb\x18\x0e\x12\fevent:replay\x90\x02\x02\x12r\n" +
+	"\fResumeReplay\x12$.intime.event.v1.ResumeReplayRequest\x1a%.intime.event.v1.ResumeReplayResponse\"\x15\xaa\xbb\x18\x0e\x12\fevent:replay\x90\x02\x02\x12o\n" +
+	"\vAbortReplay\x12#.intime.event.v1.AbortReplayRequest\x1a$.intime.event.v1.AbortReplayResponse\"\x15\xaa\xbb\x18\x0e\x12\fevent:replay\x90\x02\x02\x12d\n" +
 	"\bGetEvent\x12 .intime.event.v1.GetEventRequest\x1a!.intime.event.v1.GetEventResponse\"\x13\xaa\xbb\x18\f\x12\n" +
 	"event:read\x90\x02\x01\x12j\n" +
 	"\n" +
@@ -1843,106 +2601,151 @@ func file_intime_event_v1_event_service_proto_rawDescGZIP() []byte {
 }
 
 var file_intime_event_v1_event_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_intime_event_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_intime_event_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_intime_event_v1_event_service_proto_goTypes = []any{
 	(ExportFormat)(0),                  // 0: intime.event.v1.ExportFormat
 	(*PublishEventRequest)(nil),        // 1: intime.event.v1.PublishEventRequest
 	(*PublishEventResponse)(nil),       // 2: intime.event.v1.PublishEventResponse
 	(*PublishEventsRequest)(nil),       // 3: intime.event.v1.PublishEventsRequest
 	(*PublishEventsResponse)(nil),      // 4: intime.event.v1.PublishEventsResponse
-	(*ReplayEventsRequest)(nil),        // 5: intime.event.v1.ReplayEventsRequest
-	(*ReplayEventsResponse)(nil),       // 6: intime.event.v1.ReplayEventsResponse
-	(*GetEventRequest)(nil),            // 7: intime.event.v1.GetEventRequest
-	(*GetEventResponse)(nil),           // 8: intime.event.v1.GetEventResponse
-	(*ListEventsRequest)(nil),          // 9: intime.event.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),         // 10: intime.event.v1.ListEventsResponse
-	(*WatchEventsRequest)(nil),         // 11: intime.event.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 12: intime.event.v1.WatchEventsResponse
-	(*ExportEventsRequest)(nil),        // 13: intime.event.v1.ExportEventsRequest
-	(*ExportEventsResponse)(nil),       // 14: intime.event.v1.ExportEventsResponse
-	(*ExportHeader)(nil),               // 15: intime.event.v1.ExportHeader
-	(*ExportSummary)(nil),              // 16: intime.event.v1.ExportSummary
-	(*ListEventTypesRequest)(nil),      // 17: intime.event.v1.ListEventTypesRequest
-	(*ListEventTypesResponse)(nil),     // 18: intime.event.v1.ListEventTypesResponse
-	(*EventTypeInfo)(nil),              // 19: intime.event.v1.EventTypeInfo
-	(*GetEventStatisticsRequest)(nil),  // 20: intime.event.v1.GetEventStatisticsRequest
-	(*GetEventStatisticsResponse)(nil), // 21: intime.event.v1.GetEventStatisticsResponse
-	(*GetCausationRequest)(nil),        // 22: intime.event.v1.GetCausationRequest
-	(*GetCausationResponse)(nil),       // 23: intime.event.v1.GetCausationResponse
-	(*ExplainDeliveryRequest)(nil),     // 24: intime.event.v1.ExplainDeliveryRequest
-	(*ExplainDeliveryResponse)(nil),    // 25: intime.event.v1.ExplainDeliveryResponse
-	(*structpb.Struct)(nil),            // 26: google.protobuf.Struct
-	(*Event)(nil),                      // 27: intime.event.v1.Event
-	(EventStatus)(0),                   // 28: intime.event.v1.EventStatus
-	(*timestamppb.Timestamp)(nil),      // 29: google.protobuf.Timestamp
-	(StatisticsBucket)(0),              // 30: intime.event.v1.StatisticsBucket
-	(StatisticsGrouping)(0),            // 31: intime.event.v1.StatisticsGrouping
-	(*StatisticsSeries)(nil),           // 32: intime.event.v1.StatisticsSeries
-	(*EventsNow)(nil),                  // 33: intime.event.v1.EventsNow
-	(*CausationNode)(nil),              // 34: intime.event.v1.CausationNode
-	(*CausationEdge)(nil),              // 35: intime.event.v1.CausationEdge
-	(*ExplanationStep)(nil),            // 36: intime.event.v1.ExplanationStep
+	(*PreviewReplayRequest)(nil),       // 5: intime.event.v1.PreviewReplayRequest
+	(*PreviewReplayResponse)(nil),      // 6: intime.event.v1.PreviewReplayResponse
+	(*ReplayEventsRequest)(nil),        // 7: intime.event.v1.ReplayEventsRequest
+	(*ReplayEventsResponse)(nil),       // 8: intime.event.v1.ReplayEventsResponse
+	(*GetReplayRequest)(nil),           // 9: intime.event.v1.GetReplayRequest
+	(*GetReplayResponse)(nil),          // 10: intime.event.v1.GetReplayResponse
+	(*PauseReplayRequest)(nil),         // 11: intime.event.v1.PauseReplayRequest
+	(*PauseReplayResponse)(nil),        // 12: intime.event.v1.PauseReplayResponse
+	(*ResumeReplayRequest)(nil),        // 13: intime.event.v1.ResumeReplayRequest
+	(*ResumeReplayResponse)(nil),       // 14: intime.event.v1.ResumeReplayResponse
+	(*AbortReplayRequest)(nil),         // 15: intime.event.v1.AbortReplayRequest
+	(*AbortReplayResponse)(nil),        // 16: intime.event.v1.AbortReplayResponse
+	(*ListReplaysRequest)(nil),         // 17: intime.event.v1.ListReplaysRequest
+	(*ListReplaysResponse)(nil),        // 18: intime.event.v1.ListReplaysResponse
+	(*GetEventRequest)(nil),            // 19: intime.event.v1.GetEventRequest
+	(*GetEventResponse)(nil),           // 20: intime.event.v1.GetEventResponse
+	(*ListEventsRequest)(nil),          // 21: intime.event.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),         // 22: intime.event.v1.ListEventsResponse
+	(*WatchEventsRequest)(nil),         // 23: intime.event.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 24: intime.event.v1.WatchEventsResponse
+	(*ExportEventsRequest)(nil),        // 25: intime.event.v1.ExportEventsRequest
+	(*ExportEventsResponse)(nil),       // 26: intime.event.v1.ExportEventsResponse
+	(*ExportHeader)(nil),               // 27: intime.event.v1.ExportHeader
+	(*ExportSummary)(nil),              // 28: intime.event.v1.ExportSummary
+	(*ListEventTypesRequest)(nil),      // 29: intime.event.v1.ListEventTypesRequest
+	(*ListEventTypesResponse)(nil),     // 30: intime.event.v1.ListEventTypesResponse
+	(*EventTypeInfo)(nil),              // 31: intime.event.v1.EventTypeInfo
+	(*GetEventStatisticsRequest)(nil),  // 32: intime.event.v1.GetEventStatisticsRequest
+	(*GetEventStatisticsResponse)(nil), // 33: intime.event.v1.GetEventStatisticsResponse
+	(*GetCausationRequest)(nil),        // 34: intime.event.v1.GetCausationRequest
+	(*GetCausationResponse)(nil),       // 35: intime.event.v1.GetCausationResponse
+	(*ExplainDeliveryRequest)(nil),     // 36: intime.event.v1.ExplainDeliveryRequest
+	(*ExplainDeliveryResponse)(nil),    // 37: intime.event.v1.ExplainDeliveryResponse
+	(*structpb.Struct)(nil),            // 38: google.protobuf.Struct
+	(*EventFilter)(nil),                // 39: intime.event.v1.EventFilter
+	(ReplayMode)(0),                    // 40: intime.event.v1.ReplayMode
+	(*timestamppb.Timestamp)(nil),      // 41: google.protobuf.Timestamp
+	(*HandlerPreview)(nil),             // 42: intime.event.v1.HandlerPreview
+	(*BlockedDeliveries)(nil),          // 43: intime.event.v1.BlockedDeliveries
+	(*SampleDelivery)(nil),             // 44: intime.event.v1.SampleDelivery
+	(*Replay)(nil),                     // 45: intime.event.v1.Replay
+	(ReplayStatus)(0),                  // 46: intime.event.v1.ReplayStatus
+	(*Event)(nil),                      // 47: intime.event.v1.Event
+	(EventStatus)(0),                   // 48: intime.event.v1.EventStatus
+	(StatisticsBucket)(0),              // 49: intime.event.v1.StatisticsBucket
+	(StatisticsGrouping)(0),            // 50: intime.event.v1.StatisticsGrouping
+	(*StatisticsSeries)(nil),           // 51: intime.event.v1.StatisticsSeries
+	(*EventsNow)(nil),                  // 52: intime.event.v1.EventsNow
+	(*CausationNode)(nil),              // 53: intime.event.v1.CausationNode
+	(*CausationEdge)(nil),              // 54: intime.event.v1.CausationEdge
+	(*ExplanationStep)(nil),            // 55: intime.event.v1.ExplanationStep
 }
 var file_intime_event_v1_event_service_proto_depIdxs = []int32{
-	26, // 0: intime.event.v1.PublishEventRequest.payload:type_name -> google.protobuf.Struct
+	38, // 0: intime.event.v1.PublishEventRequest.payload:type_name -> google.protobuf.Struct
 	1,  // 1: intime.event.v1.PublishEventsRequest.events:type_name -> intime.event.v1.PublishEventRequest
 	2,  // 2: intime.event.v1.PublishEventsResponse.events:type_name -> intime.event.v1.PublishEventResponse
-	27, // 3: intime.event.v1.GetEventResponse.event:type_name -> intime.event.v1.Event
-	28, // 4: intime.event.v1.ListEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
-	29, // 5: intime.event.v1.ListEventsRequest.published_after:type_name -> google.protobuf.Timestamp
-	29, // 6: intime.event.v1.ListEventsRequest.published_before:type_name -> google.protobuf.Timestamp
-	27, // 7: intime.event.v1.ListEventsResponse.events:type_name -> intime.event.v1.Event
-	28, // 8: intime.event.v1.WatchEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
-	27, // 9: intime.event.v1.WatchEventsResponse.events:type_name -> intime.event.v1.Event
-	0,  // 10: intime.event.v1.ExportEventsRequest.format:type_name -> intime.event.v1.ExportFormat
-	28, // 11: intime.event.v1.ExportEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
-	29, // 12: intime.event.v1.ExportEventsRequest.published_after:type_name -> google.protobuf.Timestamp
-	29, // 13: intime.event.v1.ExportEventsRequest.published_before:type_name -> google.protobuf.Timestamp
-	15, // 14: intime.event.v1.ExportEventsResponse.header:type_name -> intime.event.v1.ExportHeader
-	16, // 15: intime.event.v1.ExportEventsResponse.summary:type_name -> intime.event.v1.ExportSummary
-	19, // 16: intime.event.v1.ListEventTypesResponse.event_types:type_name -> intime.event.v1.EventTypeInfo
-	29, // 17: intime.event.v1.GetEventStatisticsRequest.from:type_name -> google.protobuf.Timestamp
-	29, // 18: intime.event.v1.GetEventStatisticsRequest.until:type_name -> google.protobuf.Timestamp
-	30, // 19: intime.event.v1.GetEventStatisticsRequest.bucket:type_name -> intime.event.v1.StatisticsBucket
-	31, // 20: intime.event.v1.GetEventStatisticsRequest.group_by:type_name -> intime.event.v1.StatisticsGrouping
-	29, // 21: intime.event.v1.GetEventStatisticsResponse.from:type_name -> google.protobuf.Timestamp
-	29, // 22: intime.event.v1.GetEventStatisticsResponse.until:type_name -> google.protobuf.Timestamp
-	30, // 23: intime.event.v1.GetEventStatisticsResponse.bucket:type_name -> intime.event.v1.StatisticsBucket
-	32, // 24: intime.event.v1.GetEventStatisticsResponse.series:type_name -> intime.event.v1.StatisticsSeries
-	32, // 25: intime.event.v1.GetEventStatisticsResponse.by_type:type_name -> intime.event.v1.StatisticsSeries
-	32, // 26: intime.event.v1.GetEventStatisticsResponse.by_handler:type_name -> intime.event.v1.StatisticsSeries
-	33, // 27: intime.event.v1.GetEventStatisticsResponse.now:type_name -> intime.event.v1.EventsNow
-	29, // 28: intime.event.v1.GetEventStatisticsResponse.counted_until:type_name -> google.protobuf.Timestamp
-	34, // 29: intime.event.v1.GetCausationResponse.nodes:type_name -> intime.event.v1.CausationNode
-	35, // 30: intime.event.v1.GetCausationResponse.edges:type_name -> intime.event.v1.CausationEdge
-	36, // 31: intime.event.v1.ExplainDeliveryResponse.steps:type_name -> intime.event.v1.ExplanationStep
-	1,  // 32: intime.event.v1.EventService.PublishEvent:input_type -> intime.event.v1.PublishEventRequest
-	3,  // 33: intime.event.v1.EventService.PublishEvents:input_type -> intime.event.v1.PublishEventsRequest
-	5,  // 34: intime.event.v1.EventService.ReplayEvents:input_type -> intime.event.v1.ReplayEventsRequest
-	7,  // 35: intime.event.v1.EventService.GetEvent:input_type -> intime.event.v1.GetEventRequest
-	9,  // 36: intime.event.v1.EventService.ListEvents:input_type -> intime.event.v1.ListEventsRequest
-	11, // 37: intime.event.v1.EventService.WatchEvents:input_type -> intime.event.v1.WatchEventsRequest
-	13, // 38: intime.event.v1.EventService.ExportEvents:input_type -> intime.event.v1.ExportEventsRequest
-	17, // 39: intime.event.v1.EventService.ListEventTypes:input_type -> intime.event.v1.ListEventTypesRequest
-	20, // 40: intime.event.v1.EventService.GetEventStatistics:input_type -> intime.event.v1.GetEventStatisticsRequest
-	22, // 41: intime.event.v1.EventService.GetCausation:input_type -> intime.event.v1.GetCausationRequest
-	24, // 42: intime.event.v1.EventService.ExplainDelivery:input_type -> intime.event.v1.ExplainDeliveryRequest
-	2,  // 43: intime.event.v1.EventService.PublishEvent:output_type -> intime.event.v1.PublishEventResponse
-	4,  // 44: intime.event.v1.EventService.PublishEvents:output_type -> intime.event.v1.PublishEventsResponse
-	6,  // 45: intime.event.v1.EventService.ReplayEvents:output_type -> intime.event.v1.ReplayEventsResponse
-	8,  // 46: intime.event.v1.EventService.GetEvent:output_type -> intime.event.v1.GetEventResponse
-	10, // 47: intime.event.v1.EventService.ListEvents:output_type -> intime.event.v1.ListEventsResponse
-	12, // 48: intime.event.v1.EventService.WatchEvents:output_type -> intime.event.v1.WatchEventsResponse
-	14, // 49: intime.event.v1.EventService.ExportEvents:output_type -> intime.event.v1.ExportEventsResponse
-	18, // 50: intime.event.v1.EventService.ListEventTypes:output_type -> intime.event.v1.ListEventTypesResponse
-	21, // 51: intime.event.v1.EventService.GetEventStatistics:output_type -> intime.event.v1.GetEventStatisticsResponse
-	23, // 52: intime.event.v1.EventService.GetCausation:output_type -> intime.event.v1.GetCausationResponse
-	25, // 53: intime.event.v1.EventService.ExplainDelivery:output_type -> intime.event.v1.ExplainDeliveryResponse
-	43, // [43:54] is the sub-list for method output_type
-	32, // [32:43] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	39, // 3: intime.event.v1.PreviewReplayRequest.filter:type_name -> intime.event.v1.EventFilter
+	40, // 4: intime.event.v1.PreviewReplayRequest.mode:type_name -> intime.event.v1.ReplayMode
+	41, // 5: intime.event.v1.PreviewReplayResponse.expires_at:type_name -> google.protobuf.Timestamp
+	42, // 6: intime.event.v1.PreviewReplayResponse.handlers:type_name -> intime.event.v1.HandlerPreview
+	43, // 7: intime.event.v1.PreviewReplayResponse.blocked:type_name -> intime.event.v1.BlockedDeliveries
+	44, // 8: intime.event.v1.PreviewReplayResponse.sample:type_name -> intime.event.v1.SampleDelivery
+	40, // 9: intime.event.v1.ReplayEventsRequest.mode:type_name -> intime.event.v1.ReplayMode
+	45, // 10: intime.event.v1.ReplayEventsResponse.replay:type_name -> intime.event.v1.Replay
+	45, // 11: intime.event.v1.GetReplayResponse.replay:type_name -> intime.event.v1.Replay
+	45, // 12: intime.event.v1.PauseReplayResponse.replay:type_name -> intime.event.v1.Replay
+	45, // 13: intime.event.v1.ResumeReplayResponse.replay:type_name -> intime.event.v1.Replay
+	45, // 14: intime.event.v1.AbortReplayResponse.replay:type_name -> intime.event.v1.Replay
+	46, // 15: intime.event.v1.ListReplaysRequest.statuses:type_name -> intime.event.v1.ReplayStatus
+	45, // 16: intime.event.v1.ListReplaysResponse.replays:type_name -> intime.event.v1.Replay
+	47, // 17: intime.event.v1.GetEventResponse.event:type_name -> intime.event.v1.Event
+	48, // 18: intime.event.v1.ListEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
+	41, // 19: intime.event.v1.ListEventsRequest.published_after:type_name -> google.protobuf.Timestamp
+	41, // 20: intime.event.v1.ListEventsRequest.published_before:type_name -> google.protobuf.Timestamp
+	47, // 21: intime.event.v1.ListEventsResponse.events:type_name -> intime.event.v1.Event
+	48, // 22: intime.event.v1.WatchEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
+	47, // 23: intime.event.v1.WatchEventsResponse.events:type_name -> intime.event.v1.Event
+	0,  // 24: intime.event.v1.ExportEventsRequest.format:type_name -> intime.event.v1.ExportFormat
+	48, // 25: intime.event.v1.ExportEventsRequest.statuses:type_name -> intime.event.v1.EventStatus
+	41, // 26: intime.event.v1.ExportEventsRequest.published_after:type_name -> google.protobuf.Timestamp
+	41, // 27: intime.event.v1.ExportEventsRequest.published_before:type_name -> google.protobuf.Timestamp
+	27, // 28: intime.event.v1.ExportEventsResponse.header:type_name -> intime.event.v1.ExportHeader
+	28, // 29: intime.event.v1.ExportEventsResponse.summary:type_name -> intime.event.v1.ExportSummary
+	31, // 30: intime.event.v1.ListEventTypesResponse.event_types:type_name -> intime.event.v1.EventTypeInfo
+	41, // 31: intime.event.v1.GetEventStatisticsRequest.from:type_name -> google.protobuf.Timestamp
+	41, // 32: intime.event.v1.GetEventStatisticsRequest.until:type_name -> google.protobuf.Timestamp
+	49, // 33: intime.event.v1.GetEventStatisticsRequest.bucket:type_name -> intime.event.v1.StatisticsBucket
+	50, // 34: intime.event.v1.GetEventStatisticsRequest.group_by:type_name -> intime.event.v1.StatisticsGrouping
+	41, // 35: intime.event.v1.GetEventStatisticsResponse.from:type_name -> google.protobuf.Timestamp
+	41, // 36: intime.event.v1.GetEventStatisticsResponse.until:type_name -> google.protobuf.Timestamp
+	49, // 37: intime.event.v1.GetEventStatisticsResponse.bucket:type_name -> intime.event.v1.StatisticsBucket
+	51, // 38: intime.event.v1.GetEventStatisticsResponse.series:type_name -> intime.event.v1.StatisticsSeries
+	51, // 39: intime.event.v1.GetEventStatisticsResponse.by_type:type_name -> intime.event.v1.StatisticsSeries
+	51, // 40: intime.event.v1.GetEventStatisticsResponse.by_handler:type_name -> intime.event.v1.StatisticsSeries
+	52, // 41: intime.event.v1.GetEventStatisticsResponse.now:type_name -> intime.event.v1.EventsNow
+	41, // 42: intime.event.v1.GetEventStatisticsResponse.counted_until:type_name -> google.protobuf.Timestamp
+	53, // 43: intime.event.v1.GetCausationResponse.nodes:type_name -> intime.event.v1.CausationNode
+	54, // 44: intime.event.v1.GetCausationResponse.edges:type_name -> intime.event.v1.CausationEdge
+	55, // 45: intime.event.v1.ExplainDeliveryResponse.steps:type_name -> intime.event.v1.ExplanationStep
+	1,  // 46: intime.event.v1.EventService.PublishEvent:input_type -> intime.event.v1.PublishEventRequest
+	3,  // 47: intime.event.v1.EventService.PublishEvents:input_type -> intime.event.v1.PublishEventsRequest
+	5,  // 48: intime.event.v1.EventService.PreviewReplay:input_type -> intime.event.v1.PreviewReplayRequest
+	7,  // 49: intime.event.v1.EventService.ReplayEvents:input_type -> intime.event.v1.ReplayEventsRequest
+	9,  // 50: intime.event.v1.EventService.GetReplay:input_type -> intime.event.v1.GetReplayRequest
+	17, // 51: intime.event.v1.EventService.ListReplays:input_type -> intime.event.v1.ListReplaysRequest
+	11, // 52: intime.event.v1.EventService.PauseReplay:input_type -> intime.event.v1.PauseReplayRequest
+	13, // 53: intime.event.v1.EventService.ResumeReplay:input_type -> intime.event.v1.ResumeReplayRequest
+	15, // 54: intime.event.v1.EventService.AbortReplay:input_type -> intime.event.v1.AbortReplayRequest
+	19, // 55: intime.event.v1.EventService.GetEvent:input_type -> intime.event.v1.GetEventRequest
+	21, // 56: intime.event.v1.EventService.ListEvents:input_type -> intime.event.v1.ListEventsRequest
+	23, // 57: intime.event.v1.EventService.WatchEvents:input_type -> intime.event.v1.WatchEventsRequest
+	25, // 58: intime.event.v1.EventService.ExportEvents:input_type -> intime.event.v1.ExportEventsRequest
+	29, // 59: intime.event.v1.EventService.ListEventTypes:input_type -> intime.event.v1.ListEventTypesRequest
+	32, // 60: intime.event.v1.EventService.GetEventStatistics:input_type -> intime.event.v1.GetEventStatisticsRequest
+	34, // 61: intime.event.v1.EventService.GetCausation:input_type -> intime.event.v1.GetCausationRequest
+	36, // 62: intime.event.v1.EventService.ExplainDelivery:input_type -> intime.event.v1.ExplainDeliveryRequest
+	2,  // 63: intime.event.v1.EventService.PublishEvent:output_type -> intime.event.v1.PublishEventResponse
+	4,  // 64: intime.event.v1.EventService.PublishEvents:output_type -> intime.event.v1.PublishEventsResponse
+	6,  // 65: intime.event.v1.EventService.PreviewReplay:output_type -> intime.event.v1.PreviewReplayResponse
+	8,  // 66: intime.event.v1.EventService.ReplayEvents:output_type -> intime.event.v1.ReplayEventsResponse
+	10, // 67: intime.event.v1.EventService.GetReplay:output_type -> intime.event.v1.GetReplayResponse
+	18, // 68: intime.event.v1.EventService.ListReplays:output_type -> intime.event.v1.ListReplaysResponse
+	12, // 69: intime.event.v1.EventService.PauseReplay:output_type -> intime.event.v1.PauseReplayResponse
+	14, // 70: intime.event.v1.EventService.ResumeReplay:output_type -> intime.event.v1.ResumeReplayResponse
+	16, // 71: intime.event.v1.EventService.AbortReplay:output_type -> intime.event.v1.AbortReplayResponse
+	20, // 72: intime.event.v1.EventService.GetEvent:output_type -> intime.event.v1.GetEventResponse
+	22, // 73: intime.event.v1.EventService.ListEvents:output_type -> intime.event.v1.ListEventsResponse
+	24, // 74: intime.event.v1.EventService.WatchEvents:output_type -> intime.event.v1.WatchEventsResponse
+	26, // 75: intime.event.v1.EventService.ExportEvents:output_type -> intime.event.v1.ExportEventsResponse
+	30, // 76: intime.event.v1.EventService.ListEventTypes:output_type -> intime.event.v1.ListEventTypesResponse
+	33, // 77: intime.event.v1.EventService.GetEventStatistics:output_type -> intime.event.v1.GetEventStatisticsResponse
+	35, // 78: intime.event.v1.EventService.GetCausation:output_type -> intime.event.v1.GetCausationResponse
+	37, // 79: intime.event.v1.EventService.ExplainDelivery:output_type -> intime.event.v1.ExplainDeliveryResponse
+	63, // [63:80] is the sub-list for method output_type
+	46, // [46:63] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_intime_event_v1_event_service_proto_init() }
@@ -1953,7 +2756,8 @@ func file_intime_event_v1_event_service_proto_init() {
 	file_intime_event_v1_event_proto_init()
 	file_intime_event_v1_event_causation_proto_init()
 	file_intime_event_v1_event_statistics_proto_init()
-	file_intime_event_v1_event_service_proto_msgTypes[13].OneofWrappers = []any{
+	file_intime_event_v1_replay_proto_init()
+	file_intime_event_v1_event_service_proto_msgTypes[25].OneofWrappers = []any{
 		(*ExportEventsResponse_Header)(nil),
 		(*ExportEventsResponse_Chunk)(nil),
 		(*ExportEventsResponse_Summary)(nil),
@@ -1964,7 +2768,7 @@ func file_intime_event_v1_event_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_intime_event_v1_event_service_proto_rawDesc), len(file_intime_event_v1_event_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   25,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -206,9 +206,9 @@ type StatisticsPoint struct {
 	Start *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
 	// The events that were published.
 	Published int64 `protobuf:"varint,2,opt,name=published,proto3" json:"published,omitempty"`
-	// The events of which every delivery ended well or was skipped; of a handler: the deliveries that succeeded.
+	// The events of which every delivery ended well, was skipped or was discarded; of a handler: the deliveries that succeeded.
 	Processed int64 `protobuf:"varint,3,opt,name=processed,proto3" json:"processed,omitempty"`
-	// The events, or the handler's deliveries, that failed for good.
+	// The events, or the handler's deliveries, that failed for good and were not discarded.
 	DeadLettered int64 `protobuf:"varint,4,opt,name=dead_lettered,json=deadLettered,proto3" json:"dead_lettered,omitempty"`
 	// The events, or the handler's deliveries, that have not ended.
 	Unfinished int64 `protobuf:"varint,5,opt,name=unfinished,proto3" json:"unfinished,omitempty"`
@@ -220,7 +220,7 @@ type StatisticsPoint struct {
 	Skipped int64 `protobuf:"varint,8,opt,name=skipped,proto3" json:"skipped,omitempty"`
 	// The share of the attempts that ended badly, 0 to 1; 0 where there were none.
 	FailureRate float64 `protobuf:"fixed64,9,opt,name=failure_rate,json=failureRate,proto3" json:"failure_rate,omitempty"`
-	// From the publication to the end of an event's last delivery, without replays. None in a series of a handler.
+	// From the publication to the end of an event's last delivery, without replays and what was discarded. None in a series of a handler.
 	Handled *DurationSummary `protobuf:"bytes,10,opt,name=handled,proto3" json:"handled,omitempty"`
 	// From the publication to the start of the attempt that succeeded, without replays.
 	Waited *DurationSummary `protobuf:"bytes,11,opt,name=waited,proto3" json:"waited,omitempty"`

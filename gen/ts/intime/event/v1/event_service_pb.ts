@@ -16,13 +16,15 @@ import type { CausationEdge, CausationNode, ExplanationStep } from "./event_caus
 import { file_intime_event_v1_event_causation } from "./event_causation_pb.js";
 import type { EventsNow, StatisticsBucket, StatisticsGrouping, StatisticsSeries } from "./event_statistics_pb.js";
 import { file_intime_event_v1_event_statistics } from "./event_statistics_pb.js";
+import type { BlockedDeliveries, EventFilter, HandlerPreview, Replay, ReplayMode, ReplayStatus, SampleDelivery } from "./replay_pb.js";
+import { file_intime_event_v1_replay } from "./replay_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file intime/event/v1/event_service.proto.
  */
 export const file_intime_event_v1_event_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfc2VydmljZS5wcm90bxIPaW50aW1lLmV2ZW50LnYxIoICChNQdWJsaXNoRXZlbnRSZXF1ZXN0EpUBCgR0eXBlGAEgASgJQoYBukiCAboBfwoKZXZlbnQudHlwZRItTmFtZSB0aGUgZXZlbnQgdHlwZSwgZm9yIGV4YW1wbGUgam9iLmNyZWF0ZWQuGkJ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXpfXSpbLl1bYS16XVthLXpfXSokJykgJiYgc2l6ZSh0aGlzKSA8PSAxMDASMAoHcGF5bG9hZBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBrpIA8gBARIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGMgBIjgKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEgoKAmlkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCKuAQoUUHVibGlzaEV2ZW50c1JlcXVlc3QSlQEKBmV2ZW50cxgBIAMoCzIkLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0Ql+6SFy6AVkKDGV2ZW50cy5jb3VudBIiUHVibGlzaCAxIHRvIDEsMDAwIGV2ZW50cyBhdCBvbmNlLholc2l6ZSh0aGlzKSA+PSAxICYmIHNpemUodGhpcykgPD0gMTAwMCJOChVQdWJsaXNoRXZlbnRzUmVzcG9uc2USNQoGZXZlbnRzGAEgAygLMiUuaW50aW1lLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIvgBChNSZXBsYXlFdmVudHNSZXF1ZXN0EuABCgNpZHMYASADKAlC0gG6SM4BugFSCglpZHMuY291bnQSH1JlcGxheSAxIHRvIDEwMCBldmVudHMgYXQgb25jZS4aJHNpemUodGhpcykgPj0gMSAmJiBzaXplKHRoaXMpIDw9IDEwMJIBdiJ0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiXgoUUmVwbGF5RXZlbnRzUmVzcG9uc2USFgoOcmVwbGF5ZWRfY291bnQYASABKAUSFQoNc2tpcHBlZF9jb3VudBgCIAEoBRIXCg9ub3RfZm91bmRfY291bnQYAyABKAUilwEKD0dldEV2ZW50UmVxdWVzdBKDAQoCaWQYASABKAlCd7pIdLoBcQoIZXZlbnQuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhbiBldmVudC4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpIjkKEEdldEV2ZW50UmVzcG9uc2USJQoFZXZlbnQYASABKAsyFi5pbnRpbWUuZXZlbnQudjEuRXZlbnQimQQKEUxpc3RFdmVudHNSZXF1ZXN0El8KCXBhZ2Vfc2l6ZRgBIAEoBUJMukhJugFGCglwYWdlX3NpemUSH0EgcGFnZSBoYXMgYXQgbW9zdCAxMDAgZW50cmllcy4aGHRoaXMgPj0gMCAmJiB0aGlzIDw9IDEwMBIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBIfCgV0eXBlcxgDIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgEIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHQoMaGFuZGxlcl9uYW1lGAUgASgJQge6SARyAhhkEjMKD3B1Ymxpc2hlZF9hZnRlchgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcHVibGlzaGVkX2JlZm9yZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASlgEKAmlkGAggASgJQokBukiFAboBfwoIZXZlbnQuaWQSLVNlYXJjaCBieSBhIHdob2xlIGV2ZW50IGlkIG9yIGNvcnJlbGF0aW9uIGlkLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJynYAQEiVQoSTGlzdEV2ZW50c1Jlc3BvbnNlEiYKBmV2ZW50cxgBIAMoCzIWLmludGltZS5ldmVudC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimQEKEldhdGNoRXZlbnRzUmVxdWVzdBIfCgV0eXBlcxgBIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgCIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHwoMcmVzdW1lX3Rva2VuGAMgASgJQgm6SAZyBBiAgAEiUwoTV2F0Y2hFdmVudHNSZXNwb25zZRImCgZldmVudHMYASADKAsyFi5pbnRpbWUuZXZlbnQudjEuRXZlbnQSFAoMcmVzdW1lX3Rva2VuGAIgASgJIq0EChNFeHBvcnRFdmVudHNSZXF1ZXN0Eo4BCgZmb3JtYXQYASABKA4yHS5pbnRpbWUuZXZlbnQudjEuRXhwb3J0Rm9ybWF0Ql+6SFy6AVkKDWV4cG9ydC5mb3JtYXQSMkNob29zZSBhIGZvcm1hdDogSlNPTiwgTkRKU09OLCBDU1Ygb3IgQ2xvdWRFdmVudHMuGhR0aGlzIGluIFsxLCAyLCAzLCA0XRIfCgV0eXBlcxgCIAMoCUIQukgNkgEKEDIiBnIEEAEYZBJBCghzdGF0dXNlcxgDIAMoDjIcLmludGltZS5ldmVudC52MS5FdmVudFN0YXR1c0IRukgOkgELEAQiB4IBBBABIAASHQoMaGFuZGxlcl9uYW1lGAQgASgJQge6SARyAhhkEjMKD3B1Ymxpc2hlZF9hZnRlchgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcHVibGlzaGVkX2JlZm9yZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASlgEKAmlkGAcgASgJQokBukiFAboBfwoIZXZlbnQuaWQSLVNlYXJjaCBieSBhIHdob2xlIGV2ZW50IGlkIG9yIGNvcnJlbGF0aW9uIGlkLhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJynYAQEilgEKFEV4cG9ydEV2ZW50c1Jlc3BvbnNlEi8KBmhlYWRlchgBIAEoCzIdLmludGltZS5ldmVudC52MS5FeHBvcnRIZWFkZXJIABIPCgVjaHVuaxgCIAEoDEgAEjEKB3N1bW1hcnkYAyABKAsyHi5pbnRpbWUuZXZlbnQudjEuRXhwb3J0U3VtbWFyeUgAQgkKB2NvbnRlbnQiNwoMRXhwb3J0SGVhZGVyEhQKDGNvbnRlbnRfdHlwZRgBIAEoCRIRCglmaWxlX25hbWUYAiABKAkiNQoNRXhwb3J0U3VtbWFyeRIRCglyb3dfY291bnQYASABKAUSEQoJdHJ1bmNhdGVkGAIgASgIIhcKFUxpc3RFdmVudFR5cGVzUmVxdWVzdCJNChZMaXN0RXZlbnRUeXBlc1Jlc3BvbnNlEjMKC2V2ZW50X3R5cGVzGAEgAygLMh4uaW50aW1lLmV2ZW50LnYxLkV2ZW50VHlwZUluZm8iYgoNRXZlbnRUeXBlSW5mbxIMCgRuYW1lGAEgASgJEhYKDnNjaGVtYV92ZXJzaW9uGAIgASgFEhQKDG1lc3NhZ2VfbmFtZRgDIAEoCRIVCg1oYW5kbGVyX25hbWVzGAQgAygJIqcDChlHZXRFdmVudFN0YXRpc3RpY3NSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI7CgZidWNrZXQYAyABKA4yIS5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc0J1Y2tldEIIukgFggECEAESPwoIZ3JvdXBfYnkYBCABKA4yIy5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc0dyb3VwaW5nQgi6SAWCAQIQARIfCgV0eXBlcxgFIAMoCUIQukgNkgEKEDIiBnIEEAEYZBIdCgxoYW5kbGVyX25hbWUYBiABKAlCB7pIBHICGGQ6d7pIdBpyChB1bnRpbC5hZnRlcl9mcm9tEh9UaGUgcmFuZ2UgZW5kcyBhZnRlciBpdCBiZWdpbnMuGj0haGFzKHRoaXMuZnJvbSkgfHwgIWhhcyh0aGlzLnVudGlsKSB8fCB0aGlzLmZyb20gPCB0aGlzLnVudGlsIp4DChpHZXRFdmVudFN0YXRpc3RpY3NSZXNwb25zZRIoCgRmcm9tGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoGYnVja2V0GAMgASgOMiEuaW50aW1lLmV2ZW50LnYxLlN0YXRpc3RpY3NCdWNrZXQSMQoGc2VyaWVzGAQgAygLMiEuaW50aW1lLmV2ZW50LnYxLlN0YXRpc3RpY3NTZXJpZXMSMgoHYnlfdHlwZRgFIAMoCzIhLmludGltZS5ldmVudC52MS5TdGF0aXN0aWNzU2VyaWVzEjUKCmJ5X2hhbmRsZXIYBiADKAsyIS5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc1NlcmllcxInCgNub3cYByABKAsyGi5pbnRpbWUuZXZlbnQudjEuRXZlbnRzTm93EjEKDWNvdW50ZWRfdW50aWwYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpsBChNHZXRDYXVzYXRpb25SZXF1ZXN0EoMBCgJpZBgBIAEoCUJ3ukh0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykinwEKFEdldENhdXNhdGlvblJlc3BvbnNlEhYKDmNvcnJlbGF0aW9uX2lkGAEgASgJEi0KBW5vZGVzGAIgAygLMh4uaW50aW1lLmV2ZW50LnYxLkNhdXNhdGlvbk5vZGUSLQoFZWRnZXMYAyADKAsyHi5pbnRpbWUuZXZlbnQudjEuQ2F1c2F0aW9uRWRnZRIRCgl0cnVuY2F0ZWQYBCABKAgiiwIKFkV4cGxhaW5EZWxpdmVyeVJlcXVlc3QSiQEKCGV2ZW50X2lkGAEgASgJQne6SHS6AXEKCGV2ZW50LmlkEh9UaGlzIGlzIG5vdCB0aGUgaWQgb2YgYW4gZXZlbnQuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKRJlCgxoYW5kbGVyX25hbWUYAiABKAlCT7pITLoBSQoMaGFuZGxlci5uYW1lEhFOYW1lIHRoZSBoYW5kbGVyLhomdGhpcy5tYXRjaGVzKCdeW2Etel1bYS16MC05X117MCw5OX0kJykiSgoXRXhwbGFpbkRlbGl2ZXJ5UmVzcG9uc2USLwoFc3RlcHMYASADKAsyIC5pbnRpbWUuZXZlbnQudjEuRXhwbGFuYXRpb25TdGVwKpUBCgxFeHBvcnRGb3JtYXQSHQoZRVhQT1JUX0ZPUk1BVF9VTlNQRUNJRklFRBAAEhYKEkVYUE9SVF9GT1JNQVRfSlNPThABEhgKFEVYUE9SVF9GT1JNQVRfTkRKU09OEAISFQoRRVhQT1JUX0ZPUk1BVF9DU1YQAxIdChlFWFBPUlRfRk9STUFUX0NMT1VERVZFTlRTEAQyhwoKDEV2ZW50U2VydmljZRJvCgxQdWJsaXNoRXZlbnQSJC5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50UmVxdWVzdBolLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXNwb25zZSISqrsYDhIMZXZlbnQ6Y3JlYXRlEnIKDVB1Ymxpc2hFdmVudHMSJS5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1JlcXVlc3QaJi5pbnRpbWUuZXZlbnQudjEuUHVibGlzaEV2ZW50c1Jlc3BvbnNlIhKquxgOEgxldmVudDpjcmVhdGUScgoMUmVwbGF5RXZlbnRzEiQuaW50aW1lLmV2ZW50LnYxLlJlcGxheUV2ZW50c1JlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuUmVwbGF5RXZlbnRzUmVzcG9uc2UiFZACAqq7GA4SDGV2ZW50OnJlcGxheRJkCghHZXRFdmVudBIgLmludGltZS5ldmVudC52MS5HZXRFdmVudFJlcXVlc3QaIS5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJqCgpMaXN0RXZlbnRzEiIuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXF1ZXN0GiMuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudHNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBJvCgtXYXRjaEV2ZW50cxIjLmludGltZS5ldmVudC52MS5XYXRjaEV2ZW50c1JlcXVlc3QaJC5pbnRpbWUuZXZlbnQudjEuV2F0Y2hFdmVudHNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZDABEnEKDEV4cG9ydEV2ZW50cxIkLmludGltZS5ldmVudC52MS5FeHBvcnRFdmVudHNSZXF1ZXN0GiUuaW50aW1lLmV2ZW50LnYxLkV4cG9ydEV2ZW50c1Jlc3BvbnNlIhKquxgOEgxldmVudDpleHBvcnQwARJ2Cg5MaXN0RXZlbnRUeXBlcxImLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRUeXBlc1JlcXVlc3QaJy5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50VHlwZXNSZXNwb25zZSITkAIBqrsYDBIKZXZlbnQ6cmVhZBKCAQoSR2V0RXZlbnRTdGF0aXN0aWNzEiouaW50aW1lLmV2ZW50LnYxLkdldEV2ZW50U3RhdGlzdGljc1JlcXVlc3QaKy5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRTdGF0aXN0aWNzUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQScAoMR2V0Q2F1c2F0aW9uEiQuaW50aW1lLmV2ZW50LnYxLkdldENhdXNhdGlvblJlcXVlc3QaJS5pbnRpbWUuZXZlbnQudjEuR2V0Q2F1c2F0aW9uUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQSeQoPRXhwbGFpbkRlbGl2ZXJ5EicuaW50aW1lLmV2ZW50LnYxLkV4cGxhaW5EZWxpdmVyeVJlcXVlc3QaKC5pbnRpbWUuZXZlbnQudjEuRXhwbGFpbkRlbGl2ZXJ5UmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWRCyQEKE2NvbS5pbnRpbWUuZXZlbnQudjFCEUV2ZW50U2VydmljZVByb3RvUAFaQWdpdGh1Yi5jb20vaW50aW1lLXNvbHV0aW9ucy9pbnRpbWUvZ2VuL2dvL2ludGltZS9ldmVudC92MTtldmVudHYxogIDSUVYqgIPSW50aW1lLkV2ZW50LlYxygIPSW50aW1lXEV2ZW50XFYx4gIbSW50aW1lXEV2ZW50XFYxXEdQQk1ldGFkYXRh6gIRSW50aW1lOjpFdmVudDo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_intime_auth_v1_options, file_intime_event_v1_event, file_intime_event_v1_event_causation, file_intime_event_v1_event_statistics]);
+  fileDesc("CiNpbnRpbWUvZXZlbnQvdjEvZXZlbnRfc2VydmljZS5wcm90bxIPaW50aW1lLmV2ZW50LnYxIoICChNQdWJsaXNoRXZlbnRSZXF1ZXN0EpUBCgR0eXBlGAEgASgJQoYBukiCAboBfwoKZXZlbnQudHlwZRItTmFtZSB0aGUgZXZlbnQgdHlwZSwgZm9yIGV4YW1wbGUgam9iLmNyZWF0ZWQuGkJ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXpfXSpbLl1bYS16XVthLXpfXSokJykgJiYgc2l6ZSh0aGlzKSA8PSAxMDASMAoHcGF5bG9hZBgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3RCBrpIA8gBARIhCg9pZGVtcG90ZW5jeV9rZXkYAyABKAlCCLpIBXIDGMgBIjgKFFB1Ymxpc2hFdmVudFJlc3BvbnNlEgoKAmlkGAEgASgJEhQKDGRlZHVwbGljYXRlZBgCIAEoCCKuAQoUUHVibGlzaEV2ZW50c1JlcXVlc3QSlQEKBmV2ZW50cxgBIAMoCzIkLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0Ql+6SFy6AVkKDGV2ZW50cy5jb3VudBIiUHVibGlzaCAxIHRvIDEsMDAwIGV2ZW50cyBhdCBvbmNlLholc2l6ZSh0aGlzKSA+PSAxICYmIHNpemUodGhpcykgPD0gMTAwMCJOChVQdWJsaXNoRXZlbnRzUmVzcG9uc2USNQoGZXZlbnRzGAEgAygLMiUuaW50aW1lLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlItUGChRQcmV2aWV3UmVwbGF5UmVxdWVzdBLWAQoDaWRzGAEgAygJQsgBukjEAboBSAoJaWRzLmNvdW50EihQcmV2aWV3IGF0IG1vc3QgMTAwIGV2ZW50cyBieSB0aGVpciBpZHMuGhFzaXplKHRoaXMpIDw9IDEwMJIBdiJ0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykStwMKBmZpbHRlchgCIAEoCzIcLmludGltZS5ldmVudC52MS5FdmVudEZpbHRlckKIA7pIhAO6AYADCgxmaWx0ZXIucnVsZXMSXEEgZmlsdGVyIGhhcyBhdCBtb3N0IDUwIHR5cGVzIGFuZCA0IHN0YXRlcywgbmFtZXMgb2YgYXQgbW9zdCAxMDAgY2hhcmFjdGVycywgYW5kIGEgd2hvbGUgaWQuGpECc2l6ZSh0aGlzLnR5cGVzKSA8PSA1MCAmJiB0aGlzLnR5cGVzLmFsbCh0LCBzaXplKHQpID49IDEgJiYgc2l6ZSh0KSA8PSAxMDApICYmIHNpemUodGhpcy5zdGF0dXNlcykgPD0gNCAmJiB0aGlzLnN0YXR1c2VzLmFsbChzLCBzID49IDEgJiYgcyA8PSA0KSAmJiBzaXplKHRoaXMuaGFuZGxlcl9uYW1lKSA8PSAxMDAgJiYgKHRoaXMuaWQgPT0gJycgfHwgdGhpcy5pZC5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykpEjMKBG1vZGUYAyABKA4yGy5pbnRpbWUuZXZlbnQudjEuUmVwbGF5TW9kZUIIukgFggECEAE6dbpIchpwCg1pZHMub3JfZmlsdGVyEjVDaG9vc2UgdGhlIGV2ZW50cyBlaXRoZXIgYnkgdGhlaXIgaWRzIG9yIGJ5IGEgZmlsdGVyLhooKHNpemUodGhpcy5pZHMpID4gMCkgIT0gaGFzKHRoaXMuZmlsdGVyKSLIAgoVUHJldmlld1JlcGxheVJlc3BvbnNlEg0KBXRva2VuGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2V2ZW50X2NvdW50GAMgASgFEhYKDmRlbGl2ZXJ5X2NvdW50GAQgASgFEhcKD25vdF9mb3VuZF9jb3VudBgFIAEoBRIRCgl0cnVuY2F0ZWQYBiABKAgSMQoIaGFuZGxlcnMYByADKAsyHy5pbnRpbWUuZXZlbnQudjEuSGFuZGxlclByZXZpZXcSMwoHYmxvY2tlZBgIIAMoCzIiLmludGltZS5ldmVudC52MS5CbG9ja2VkRGVsaXZlcmllcxIvCgZzYW1wbGUYCSADKAsyHy5pbnRpbWUuZXZlbnQudjEuU2FtcGxlRGVsaXZlcnkirgUKE1JlcGxheUV2ZW50c1JlcXVlc3QS1QEKA2lkcxgBIAMoCULHAbpIwwG6AUcKCWlkcy5jb3VudBInUmVwbGF5IGF0IG1vc3QgMTAwIGV2ZW50cyBieSB0aGVpciBpZHMuGhFzaXplKHRoaXMpIDw9IDEwMJIBdiJ0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykSkgEKBXRva2VuGAIgASgJQoIBukh/ugF5CgxyZXBsYXkudG9rZW4SI1RoaXMgaXMgbm90IHRoZSB0b2tlbiBvZiBhIHByZXZpZXcuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKdgBARIzCgRtb2RlGAMgASgOMhsuaW50aW1lLmV2ZW50LnYxLlJlcGxheU1vZGVCCLpIBYIBAhABOvQBukjwARqGAQoMaWRzLm9yX3Rva2VuEkpSZXBsYXkgMSB0byAxMDAgZXZlbnRzIGJ5IHRoZWlyIGlkcywgb3Igd2hhdCBhIHByZXZpZXcncyB0b2tlbiBzdGFuZHMgZm9yLhoqKHNpemUodGhpcy5pZHMpID4gMCkgIT0gKHRoaXMudG9rZW4gIT0gJycpGmUKD21vZGUud2l0aF90b2tlbhIuVGhlIHByZXZpZXcgaGFzIGNob3NlbiB0aGUgbW9kZTogbGVhdmUgaXQgb3V0LhoidGhpcy50b2tlbiA9PSAnJyB8fCB0aGlzLm1vZGUgPT0gMCKHAQoUUmVwbGF5RXZlbnRzUmVzcG9uc2USFgoOcmVwbGF5ZWRfY291bnQYASABKAUSFQoNc2tpcHBlZF9jb3VudBgCIAEoBRIXCg9ub3RfZm91bmRfY291bnQYAyABKAUSJwoGcmVwbGF5GAQgASgLMhcuaW50aW1lLmV2ZW50LnYxLlJlcGxheSKZAQoQR2V0UmVwbGF5UmVxdWVzdBKEAQoCaWQYASABKAlCeLpIdboBcgoJcmVwbGF5LmlkEh9UaGlzIGlzIG5vdCB0aGUgaWQgb2YgYSByZXBsYXkuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKSI8ChFHZXRSZXBsYXlSZXNwb25zZRInCgZyZXBsYXkYASABKAsyFy5pbnRpbWUuZXZlbnQudjEuUmVwbGF5IpsBChJQYXVzZVJlcGxheVJlcXVlc3QShAEKAmlkGAEgASgJQni6SHW6AXIKCXJlcGxheS5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGEgcmVwbGF5LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiPgoTUGF1c2VSZXBsYXlSZXNwb25zZRInCgZyZXBsYXkYASABKAsyFy5pbnRpbWUuZXZlbnQudjEuUmVwbGF5IpwBChNSZXN1bWVSZXBsYXlSZXF1ZXN0EoQBCgJpZBgBIAEoCUJ4ukh1ugFyCglyZXBsYXkuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhIHJlcGxheS4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpIj8KFFJlc3VtZVJlcGxheVJlc3BvbnNlEicKBnJlcGxheRgBIAEoCzIXLmludGltZS5ldmVudC52MS5SZXBsYXkimwEKEkFib3J0UmVwbGF5UmVxdWVzdBKEAQoCaWQYASABKAlCeLpIdboBcgoJcmVwbGF5LmlkEh9UaGlzIGlzIG5vdCB0aGUgaWQgb2YgYSByZXBsYXkuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKSI+ChNBYm9ydFJlcGxheVJlc3BvbnNlEicKBnJlcGxheRgBIAEoCzIXLmludGltZS5ldmVudC52MS5SZXBsYXki1wEKEkxpc3RSZXBsYXlzUmVxdWVzdBJfCglwYWdlX3NpemUYASABKAVCTLpISboBRgoJcGFnZV9zaXplEh9BIHBhZ2UgaGFzIGF0IG1vc3QgMTAwIGVudHJpZXMuGhh0aGlzID49IDAgJiYgdGhpcyA8PSAxMDASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgSQgoIc3RhdHVzZXMYAyADKA4yHS5pbnRpbWUuZXZlbnQudjEuUmVwbGF5U3RhdHVzQhG6SA6SAQsQBiIHggEEEAEgACJYChNMaXN0UmVwbGF5c1Jlc3BvbnNlEigKB3JlcGxheXMYASADKAsyFy5pbnRpbWUuZXZlbnQudjEuUmVwbGF5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKXAQoPR2V0RXZlbnRSZXF1ZXN0EoMBCgJpZBgBIAEoCUJ3ukh0ugFxCghldmVudC5pZBIfVGhpcyBpcyBub3QgdGhlIGlkIG9mIGFuIGV2ZW50LhpEdGhpcy5tYXRjaGVzKCdeWzAtOWEtZkEtRl17OH0tKFswLTlhLWZBLUZdezR9LSl7M31bMC05YS1mQS1GXXsxMn0kJykiOQoQR2V0RXZlbnRSZXNwb25zZRIlCgVldmVudBgBIAEoCzIWLmludGltZS5ldmVudC52MS5FdmVudCKZBAoRTGlzdEV2ZW50c1JlcXVlc3QSXwoJcGFnZV9zaXplGAEgASgFQky6SEm6AUYKCXBhZ2Vfc2l6ZRIfQSBwYWdlIGhhcyBhdCBtb3N0IDEwMCBlbnRyaWVzLhoYdGhpcyA+PSAwICYmIHRoaXMgPD0gMTAwEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAIEh8KBXR5cGVzGAMgAygJQhC6SA2SAQoQMiIGcgQQARhkEkEKCHN0YXR1c2VzGAQgAygOMhwuaW50aW1lLmV2ZW50LnYxLkV2ZW50U3RhdHVzQhG6SA6SAQsQBCIHggEEEAEgABIdCgxoYW5kbGVyX25hbWUYBSABKAlCB7pIBHICGGQSMwoPcHVibGlzaGVkX2FmdGVyGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBwdWJsaXNoZWRfYmVmb3JlGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBKWAQoCaWQYCCABKAlCiQG6SIUBugF/CghldmVudC5pZBItU2VhcmNoIGJ5IGEgd2hvbGUgZXZlbnQgaWQgb3IgY29ycmVsYXRpb24gaWQuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKdgBASJVChJMaXN0RXZlbnRzUmVzcG9uc2USJgoGZXZlbnRzGAEgAygLMhYuaW50aW1lLmV2ZW50LnYxLkV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKZAQoSV2F0Y2hFdmVudHNSZXF1ZXN0Eh8KBXR5cGVzGAEgAygJQhC6SA2SAQoQMiIGcgQQARhkEkEKCHN0YXR1c2VzGAIgAygOMhwuaW50aW1lLmV2ZW50LnYxLkV2ZW50U3RhdHVzQhG6SA6SAQsQBCIHggEEEAEgABIfCgxyZXN1bWVfdG9rZW4YAyABKAlCCbpIBnIEGICAASJTChNXYXRjaEV2ZW50c1Jlc3BvbnNlEiYKBmV2ZW50cxgBIAMoCzIWLmludGltZS5ldmVudC52MS5FdmVudBIUCgxyZXN1bWVfdG9rZW4YAiABKAkirQQKE0V4cG9ydEV2ZW50c1JlcXVlc3QSjgEKBmZvcm1hdBgBIAEoDjIdLmludGltZS5ldmVudC52MS5FeHBvcnRGb3JtYXRCX7pIXLoBWQoNZXhwb3J0LmZvcm1hdBIyQ2hvb3NlIGEgZm9ybWF0OiBKU09OLCBOREpTT04sIENTViBvciBDbG91ZEV2ZW50cy4aFHRoaXMgaW4gWzEsIDIsIDMsIDRdEh8KBXR5cGVzGAIgAygJQhC6SA2SAQoQMiIGcgQQARhkEkEKCHN0YXR1c2VzGAMgAygOMhwuaW50aW1lLmV2ZW50LnYxLkV2ZW50U3RhdHVzQhG6SA6SAQsQBCIHggEEEAEgABIdCgxoYW5kbGVyX25hbWUYBCABKAlCB7pIBHICGGQSMwoPcHVibGlzaGVkX2FmdGVyGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBwdWJsaXNoZWRfYmVmb3JlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBKWAQoCaWQYByABKAlCiQG6SIUBugF/CghldmVudC5pZBItU2VhcmNoIGJ5IGEgd2hvbGUgZXZlbnQgaWQgb3IgY29ycmVsYXRpb24gaWQuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKdgBASKWAQoURXhwb3J0RXZlbnRzUmVzcG9uc2USLwoGaGVhZGVyGAEgASgLMh0uaW50aW1lLmV2ZW50LnYxLkV4cG9ydEhlYWRlckgAEg8KBWNodW5rGAIgASgMSAASMQoHc3VtbWFyeRgDIAEoCzIeLmludGltZS5ldmVudC52MS5FeHBvcnRTdW1tYXJ5SABCCQoHY29udGVudCI3CgxFeHBvcnRIZWFkZXISFAoMY29udGVudF90eXBlGAEgASgJEhEKCWZpbGVfbmFtZRgCIAEoCSI1Cg1FeHBvcnRTdW1tYXJ5EhEKCXJvd19jb3VudBgBIAEoBRIRCgl0cnVuY2F0ZWQYAiABKAgiFwoVTGlzdEV2ZW50VHlwZXNSZXF1ZXN0Ik0KFkxpc3RFdmVudFR5cGVzUmVzcG9uc2USMwoLZXZlbnRfdHlwZXMYASADKAsyHi5pbnRpbWUuZXZlbnQudjEuRXZlbnRUeXBlSW5mbyJiCg1FdmVudFR5cGVJbmZvEgwKBG5hbWUYASABKAkSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAUSFAoMbWVzc2FnZV9uYW1lGAMgASgJEhUKDWhhbmRsZXJfbmFtZXMYBCADKAkipwMKGUdldEV2ZW50U3RhdGlzdGljc1JlcXVlc3QSKAoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKQoFdW50aWwYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjsKBmJ1Y2tldBgDIAEoDjIhLmludGltZS5ldmVudC52MS5TdGF0aXN0aWNzQnVja2V0Qgi6SAWCAQIQARI/Cghncm91cF9ieRgEIAEoDjIjLmludGltZS5ldmVudC52MS5TdGF0aXN0aWNzR3JvdXBpbmdCCLpIBYIBAhABEh8KBXR5cGVzGAUgAygJQhC6SA2SAQoQMiIGcgQQARhkEh0KDGhhbmRsZXJfbmFtZRgGIAEoCUIHukgEcgIYZDp3ukh0GnIKEHVudGlsLmFmdGVyX2Zyb20SH1RoZSByYW5nZSBlbmRzIGFmdGVyIGl0IGJlZ2lucy4aPSFoYXModGhpcy5mcm9tKSB8fCAhaGFzKHRoaXMudW50aWwpIHx8IHRoaXMuZnJvbSA8IHRoaXMudW50aWwingMKGkdldEV2ZW50U3RhdGlzdGljc1Jlc3BvbnNlEigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCgZidWNrZXQYAyABKA4yIS5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc0J1Y2tldBIxCgZzZXJpZXMYBCADKAsyIS5pbnRpbWUuZXZlbnQudjEuU3RhdGlzdGljc1NlcmllcxIyCgdieV90eXBlGAUgAygLMiEuaW50aW1lLmV2ZW50LnYxLlN0YXRpc3RpY3NTZXJpZXMSNQoKYnlfaGFuZGxlchgGIAMoCzIhLmludGltZS5ldmVudC52MS5TdGF0aXN0aWNzU2VyaWVzEicKA25vdxgHIAEoCzIaLmludGltZS5ldmVudC52MS5FdmVudHNOb3cSMQoNY291bnRlZF91bnRpbBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAimwEKE0dldENhdXNhdGlvblJlcXVlc3QSgwEKAmlkGAEgASgJQne6SHS6AXEKCGV2ZW50LmlkEh9UaGlzIGlzIG5vdCB0aGUgaWQgb2YgYW4gZXZlbnQuGkR0aGlzLm1hdGNoZXMoJ15bMC05YS1mQS1GXXs4fS0oWzAtOWEtZkEtRl17NH0tKXszfVswLTlhLWZBLUZdezEyfSQnKSKfAQoUR2V0Q2F1c2F0aW9uUmVzcG9uc2USFgoOY29ycmVsYXRpb25faWQYASABKAkSLQoFbm9kZXMYAiADKAsyHi5pbnRpbWUuZXZlbnQudjEuQ2F1c2F0aW9uTm9kZRItCgVlZGdlcxgDIAMoCzIeLmludGltZS5ldmVudC52MS5DYXVzYXRpb25FZGdlEhEKCXRydW5jYXRlZBgEIAEoCCKLAgoWRXhwbGFpbkRlbGl2ZXJ5UmVxdWVzdBKJAQoIZXZlbnRfaWQYASABKAlCd7pIdLoBcQoIZXZlbnQuaWQSH1RoaXMgaXMgbm90IHRoZSBpZCBvZiBhbiBldmVudC4aRHRoaXMubWF0Y2hlcygnXlswLTlhLWZBLUZdezh9LShbMC05YS1mQS1GXXs0fS0pezN9WzAtOWEtZkEtRl17MTJ9JCcpEmUKDGhhbmRsZXJfbmFtZRgCIAEoCUJPukhMugFJCgxoYW5kbGVyLm5hbWUSEU5hbWUgdGhlIGhhbmRsZXIuGiZ0aGlzLm1hdGNoZXMoJ15bYS16XVthLXowLTlfXXswLDk5fSQnKSJKChdFeHBsYWluRGVsaXZlcnlSZXNwb25zZRIvCgVzdGVwcxgBIAMoCzIgLmludGltZS5ldmVudC52MS5FeHBsYW5hdGlvblN0ZXAqlQEKDEV4cG9ydEZvcm1hdBIdChlFWFBPUlRfRk9STUFUX1VOU1BFQ0lGSUVEEAASFgoSRVhQT1JUX0ZPUk1BVF9KU09OEAESGAoURVhQT1JUX0ZPUk1BVF9OREpTT04QAhIVChFFWFBPUlRfRk9STUFUX0NTVhADEh0KGUVYUE9SVF9GT1JNQVRfQ0xPVURFVkVOVFMQBDKpDwoMRXZlbnRTZXJ2aWNlEm8KDFB1Ymxpc2hFdmVudBIkLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRSZXF1ZXN0GiUuaW50aW1lLmV2ZW50LnYxLlB1Ymxpc2hFdmVudFJlc3BvbnNlIhKquxgOEgxldmVudDpjcmVhdGUScgoNUHVibGlzaEV2ZW50cxIlLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRzUmVxdWVzdBomLmludGltZS5ldmVudC52MS5QdWJsaXNoRXZlbnRzUmVzcG9uc2UiEqq7GA4SDGV2ZW50OmNyZWF0ZRJyCg1QcmV2aWV3UmVwbGF5EiUuaW50aW1lLmV2ZW50LnYxLlByZXZpZXdSZXBsYXlSZXF1ZXN0GiYuaW50aW1lLmV2ZW50LnYxLlByZXZpZXdSZXBsYXlSZXNwb25zZSISqrsYDhIMZXZlbnQ6cmVwbGF5EnIKDFJlcGxheUV2ZW50cxIkLmludGltZS5ldmVudC52MS5SZXBsYXlFdmVudHNSZXF1ZXN0GiUuaW50aW1lLmV2ZW50LnYxLlJlcGxheUV2ZW50c1Jlc3BvbnNlIhWQAgKquxgOEgxldmVudDpyZXBsYXkSZwoJR2V0UmVwbGF5EiEuaW50aW1lLmV2ZW50LnYxLkdldFJlcGxheVJlcXVlc3QaIi5pbnRpbWUuZXZlbnQudjEuR2V0UmVwbGF5UmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQSbQoLTGlzdFJlcGxheXMSIy5pbnRpbWUuZXZlbnQudjEuTGlzdFJlcGxheXNSZXF1ZXN0GiQuaW50aW1lLmV2ZW50LnYxLkxpc3RSZXBsYXlzUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQSbwoLUGF1c2VSZXBsYXkSIy5pbnRpbWUuZXZlbnQudjEuUGF1c2VSZXBsYXlSZXF1ZXN0GiQuaW50aW1lLmV2ZW50LnYxLlBhdXNlUmVwbGF5UmVzcG9uc2UiFZACAqq7GA4SDGV2ZW50OnJlcGxheRJyCgxSZXN1bWVSZXBsYXkSJC5pbnRpbWUuZXZlbnQudjEuUmVzdW1lUmVwbGF5UmVxdWVzdBolLmludGltZS5ldmVudC52MS5SZXN1bWVSZXBsYXlSZXNwb25zZSIVkAICqrsYDhIMZXZlbnQ6cmVwbGF5Em8KC0Fib3J0UmVwbGF5EiMuaW50aW1lLmV2ZW50LnYxLkFib3J0UmVwbGF5UmVxdWVzdBokLmludGltZS5ldmVudC52MS5BYm9ydFJlcGxheVJlc3BvbnNlIhWQAgKquxgOEgxldmVudDpyZXBsYXkSZAoIR2V0RXZlbnQSIC5pbnRpbWUuZXZlbnQudjEuR2V0RXZlbnRSZXF1ZXN0GiEuaW50aW1lLmV2ZW50LnYxLkdldEV2ZW50UmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQSagoKTGlzdEV2ZW50cxIiLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRzUmVxdWVzdBojLmludGltZS5ldmVudC52MS5MaXN0RXZlbnRzUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQSbwoLV2F0Y2hFdmVudHMSIy5pbnRpbWUuZXZlbnQudjEuV2F0Y2hFdmVudHNSZXF1ZXN0GiQuaW50aW1lLmV2ZW50LnYxLldhdGNoRXZlbnRzUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQwARJxCgxFeHBvcnRFdmVudHMSJC5pbnRpbWUuZXZlbnQudjEuRXhwb3J0RXZlbnRzUmVxdWVzdBolLmludGltZS5ldmVudC52MS5FeHBvcnRFdmVudHNSZXNwb25zZSISqrsYDhIMZXZlbnQ6ZXhwb3J0MAESdgoOTGlzdEV2ZW50VHlwZXMSJi5pbnRpbWUuZXZlbnQudjEuTGlzdEV2ZW50VHlwZXNSZXF1ZXN0GicuaW50aW1lLmV2ZW50LnYxLkxpc3RFdmVudFR5cGVzUmVzcG9uc2UiE5ACAaq7GAwSCmV2ZW50OnJlYWQSggEKEkdldEV2ZW50U3RhdGlzdGljcxIqLmludGltZS5ldmVudC52MS5HZXRFdmVudFN0YXRpc3RpY3NSZXF1ZXN0GisuaW50aW1lLmV2ZW50LnYxLkdldEV2ZW50U3RhdGlzdGljc1Jlc3BvbnNlIhOQAgGquxgMEgpldmVudDpyZWFkEnAKDEdldENhdXNhdGlvbhIkLmludGltZS5ldmVudC52MS5HZXRDYXVzYXRpb25SZXF1ZXN0GiUuaW50aW1lLmV2ZW50LnYxLkdldENhdXNhdGlvblJlc3BvbnNlIhOQAgGquxgMEgpldmVudDpyZWFkEnkKD0V4cGxhaW5EZWxpdmVyeRInLmludGltZS5ldmVudC52MS5FeHBsYWluRGVsaXZlcnlSZXF1ZXN0GiguaW50aW1lLmV2ZW50LnYxLkV4cGxhaW5EZWxpdmVyeVJlc3BvbnNlIhOQAgGquxgMEgpldmVudDpyZWFkQskBChNjb20uaW50aW1lLmV2ZW50LnYxQhFFdmVudFNlcnZpY2VQcm90b1ABWkFnaXRodWIuY29tL2ludGltZS1zb2x1dGlvbnMvaW50aW1lL2dlbi9nby9pbnRpbWUvZXZlbnQvdjE7ZXZlbnR2MaICA0lFWKoCD0ludGltZS5FdmVudC5WMcoCD0ludGltZVxFdmVudFxWMeICG0ludGltZVxFdmVudFxWMVxHUEJNZXRhZGF0YeoCEUludGltZTo6RXZlbnQ6OlYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp, file_intime_auth_v1_options, file_intime_event_v1_event, file_intime_event_v1_event_causation, file_intime_event_v1_event_statistics, file_intime_event_v1_replay]);
 
 /**
  * PublishEventRequest is the request of PublishEvent.
@@ -131,17 +133,143 @@ export const PublishEventsResponseSchema: GenMessage<PublishEventsResponse> = /*
   messageDesc(file_intime_event_v1_event_service, 3);
 
 /**
+ * PreviewReplayRequest is the request of PreviewReplay.
+ *
+ * @generated from message intime.event.v1.PreviewReplayRequest
+ */
+export type PreviewReplayRequest = Message<"intime.event.v1.PreviewReplayRequest"> & {
+  /**
+   * The ids of the events, 1 to 100; empty with a filter.
+   *
+   * @generated from field: repeated string ids = 1;
+   */
+  ids: string[];
+
+  /**
+   * What chooses the events; absent with ids. At most the newest 20,000 events that match are looked at.
+   *
+   * @generated from field: intime.event.v1.EventFilter filter = 2;
+   */
+  filter?: EventFilter | undefined;
+
+  /**
+   * Which deliveries of the events run again.
+   *
+   * @generated from field: intime.event.v1.ReplayMode mode = 3;
+   */
+  mode: ReplayMode;
+};
+
+/**
+ * Describes the message intime.event.v1.PreviewReplayRequest.
+ * Use `create(PreviewReplayRequestSchema)` to create a new message.
+ */
+export const PreviewReplayRequestSchema: GenMessage<PreviewReplayRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 4);
+
+/**
+ * PreviewReplayResponse is the response of PreviewReplay.
+ *
+ * @generated from message intime.event.v1.PreviewReplayResponse
+ */
+export type PreviewReplayResponse = Message<"intime.event.v1.PreviewReplayResponse"> & {
+  /**
+   * What ReplayEvents starts the replay by; empty where there is nothing to run.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * Until when the token is good; absent without one.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 2;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * How many events have deliveries that would run.
+   *
+   * @generated from field: int32 event_count = 3;
+   */
+  eventCount: number;
+
+  /**
+   * How many deliveries would run.
+   *
+   * @generated from field: int32 delivery_count = 4;
+   */
+  deliveryCount: number;
+
+  /**
+   * How many of the ids are not those of events; 0 with a filter.
+   *
+   * @generated from field: int32 not_found_count = 5;
+   */
+  notFoundCount: number;
+
+  /**
+   * Whether more events match than were looked at: the newest 20,000 were.
+   *
+   * @generated from field: bool truncated = 6;
+   */
+  truncated: boolean;
+
+  /**
+   * What would run at each handler, by name.
+   *
+   * @generated from field: repeated intime.event.v1.HandlerPreview handlers = 7;
+   */
+  handlers: HandlerPreview[];
+
+  /**
+   * What is passed over, and why.
+   *
+   * @generated from field: repeated intime.event.v1.BlockedDeliveries blocked = 8;
+   */
+  blocked: BlockedDeliveries[];
+
+  /**
+   * Up to 10 of the deliveries that would run, those of the newest events first.
+   *
+   * @generated from field: repeated intime.event.v1.SampleDelivery sample = 9;
+   */
+  sample: SampleDelivery[];
+};
+
+/**
+ * Describes the message intime.event.v1.PreviewReplayResponse.
+ * Use `create(PreviewReplayResponseSchema)` to create a new message.
+ */
+export const PreviewReplayResponseSchema: GenMessage<PreviewReplayResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 5);
+
+/**
  * ReplayEventsRequest is the request of ReplayEvents.
  *
  * @generated from message intime.event.v1.ReplayEventsRequest
  */
 export type ReplayEventsRequest = Message<"intime.event.v1.ReplayEventsRequest"> & {
   /**
-   * The ids of the events, 1 to 100.
+   * The ids of the events, 1 to 100; empty with a token.
    *
    * @generated from field: repeated string ids = 1;
    */
   ids: string[];
+
+  /**
+   * The token of a preview; empty with ids.
+   *
+   * @generated from field: string token = 2;
+   */
+  token: string;
+
+  /**
+   * Which deliveries of the events run again; left out with a token.
+   *
+   * @generated from field: intime.event.v1.ReplayMode mode = 3;
+   */
+  mode: ReplayMode;
 };
 
 /**
@@ -149,7 +277,7 @@ export type ReplayEventsRequest = Message<"intime.event.v1.ReplayEventsRequest">
  * Use `create(ReplayEventsRequestSchema)` to create a new message.
  */
 export const ReplayEventsRequestSchema: GenMessage<ReplayEventsRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 4);
+  messageDesc(file_intime_event_v1_event_service, 6);
 
 /**
  * ReplayEventsResponse is the response of ReplayEvents. Ids that were sent twice count once.
@@ -165,18 +293,25 @@ export type ReplayEventsResponse = Message<"intime.event.v1.ReplayEventsResponse
   replayedCount: number;
 
   /**
-   * How many had not failed.
+   * How many of the ids have nothing to replay; with a token, how many deliveries had moved on since the preview.
    *
    * @generated from field: int32 skipped_count = 2;
    */
   skippedCount: number;
 
   /**
-   * How many there are not.
+   * How many of the ids are not those of events.
    *
    * @generated from field: int32 not_found_count = 3;
    */
   notFoundCount: number;
+
+  /**
+   * The replay; absent where nothing is being replayed.
+   *
+   * @generated from field: intime.event.v1.Replay replay = 4;
+   */
+  replay?: Replay | undefined;
 };
 
 /**
@@ -184,7 +319,238 @@ export type ReplayEventsResponse = Message<"intime.event.v1.ReplayEventsResponse
  * Use `create(ReplayEventsResponseSchema)` to create a new message.
  */
 export const ReplayEventsResponseSchema: GenMessage<ReplayEventsResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 5);
+  messageDesc(file_intime_event_v1_event_service, 7);
+
+/**
+ * GetReplayRequest is the request of GetReplay.
+ *
+ * @generated from message intime.event.v1.GetReplayRequest
+ */
+export type GetReplayRequest = Message<"intime.event.v1.GetReplayRequest"> & {
+  /**
+   * The id of the replay.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message intime.event.v1.GetReplayRequest.
+ * Use `create(GetReplayRequestSchema)` to create a new message.
+ */
+export const GetReplayRequestSchema: GenMessage<GetReplayRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 8);
+
+/**
+ * GetReplayResponse is the response of GetReplay.
+ *
+ * @generated from message intime.event.v1.GetReplayResponse
+ */
+export type GetReplayResponse = Message<"intime.event.v1.GetReplayResponse"> & {
+  /**
+   * The replay.
+   *
+   * @generated from field: intime.event.v1.Replay replay = 1;
+   */
+  replay?: Replay | undefined;
+};
+
+/**
+ * Describes the message intime.event.v1.GetReplayResponse.
+ * Use `create(GetReplayResponseSchema)` to create a new message.
+ */
+export const GetReplayResponseSchema: GenMessage<GetReplayResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 9);
+
+/**
+ * PauseReplayRequest is the request of PauseReplay.
+ *
+ * @generated from message intime.event.v1.PauseReplayRequest
+ */
+export type PauseReplayRequest = Message<"intime.event.v1.PauseReplayRequest"> & {
+  /**
+   * The id of the replay.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message intime.event.v1.PauseReplayRequest.
+ * Use `create(PauseReplayRequestSchema)` to create a new message.
+ */
+export const PauseReplayRequestSchema: GenMessage<PauseReplayRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 10);
+
+/**
+ * PauseReplayResponse is the response of PauseReplay.
+ *
+ * @generated from message intime.event.v1.PauseReplayResponse
+ */
+export type PauseReplayResponse = Message<"intime.event.v1.PauseReplayResponse"> & {
+  /**
+   * The replay as it is now.
+   *
+   * @generated from field: intime.event.v1.Replay replay = 1;
+   */
+  replay?: Replay | undefined;
+};
+
+/**
+ * Describes the message intime.event.v1.PauseReplayResponse.
+ * Use `create(PauseReplayResponseSchema)` to create a new message.
+ */
+export const PauseReplayResponseSchema: GenMessage<PauseReplayResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 11);
+
+/**
+ * ResumeReplayRequest is the request of ResumeReplay.
+ *
+ * @generated from message intime.event.v1.ResumeReplayRequest
+ */
+export type ResumeReplayRequest = Message<"intime.event.v1.ResumeReplayRequest"> & {
+  /**
+   * The id of the replay.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message intime.event.v1.ResumeReplayRequest.
+ * Use `create(ResumeReplayRequestSchema)` to create a new message.
+ */
+export const ResumeReplayRequestSchema: GenMessage<ResumeReplayRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 12);
+
+/**
+ * ResumeReplayResponse is the response of ResumeReplay.
+ *
+ * @generated from message intime.event.v1.ResumeReplayResponse
+ */
+export type ResumeReplayResponse = Message<"intime.event.v1.ResumeReplayResponse"> & {
+  /**
+   * The replay as it is now.
+   *
+   * @generated from field: intime.event.v1.Replay replay = 1;
+   */
+  replay?: Replay | undefined;
+};
+
+/**
+ * Describes the message intime.event.v1.ResumeReplayResponse.
+ * Use `create(ResumeReplayResponseSchema)` to create a new message.
+ */
+export const ResumeReplayResponseSchema: GenMessage<ResumeReplayResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 13);
+
+/**
+ * AbortReplayRequest is the request of AbortReplay.
+ *
+ * @generated from message intime.event.v1.AbortReplayRequest
+ */
+export type AbortReplayRequest = Message<"intime.event.v1.AbortReplayRequest"> & {
+  /**
+   * The id of the replay.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message intime.event.v1.AbortReplayRequest.
+ * Use `create(AbortReplayRequestSchema)` to create a new message.
+ */
+export const AbortReplayRequestSchema: GenMessage<AbortReplayRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 14);
+
+/**
+ * AbortReplayResponse is the response of AbortReplay.
+ *
+ * @generated from message intime.event.v1.AbortReplayResponse
+ */
+export type AbortReplayResponse = Message<"intime.event.v1.AbortReplayResponse"> & {
+  /**
+   * The replay as it is now.
+   *
+   * @generated from field: intime.event.v1.Replay replay = 1;
+   */
+  replay?: Replay | undefined;
+};
+
+/**
+ * Describes the message intime.event.v1.AbortReplayResponse.
+ * Use `create(AbortReplayResponseSchema)` to create a new message.
+ */
+export const AbortReplayResponseSchema: GenMessage<AbortReplayResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 15);
+
+/**
+ * ListReplaysRequest is the request of ListReplays.
+ *
+ * @generated from message intime.event.v1.ListReplaysRequest
+ */
+export type ListReplaysRequest = Message<"intime.event.v1.ListReplaysRequest"> & {
+  /**
+   * How many replays at most: 1 to 100, 0 for 50.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before, with the same filters; empty for the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only replays that stand at one of these.
+   *
+   * @generated from field: repeated intime.event.v1.ReplayStatus statuses = 3;
+   */
+  statuses: ReplayStatus[];
+};
+
+/**
+ * Describes the message intime.event.v1.ListReplaysRequest.
+ * Use `create(ListReplaysRequestSchema)` to create a new message.
+ */
+export const ListReplaysRequestSchema: GenMessage<ListReplaysRequest> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 16);
+
+/**
+ * ListReplaysResponse is the response of ListReplays.
+ *
+ * @generated from message intime.event.v1.ListReplaysResponse
+ */
+export type ListReplaysResponse = Message<"intime.event.v1.ListReplaysResponse"> & {
+  /**
+   * The replays, newest first.
+   *
+   * @generated from field: repeated intime.event.v1.Replay replays = 1;
+   */
+  replays: Replay[];
+
+  /**
+   * The token of the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message intime.event.v1.ListReplaysResponse.
+ * Use `create(ListReplaysResponseSchema)` to create a new message.
+ */
+export const ListReplaysResponseSchema: GenMessage<ListReplaysResponse> = /*@__PURE__*/
+  messageDesc(file_intime_event_v1_event_service, 17);
 
 /**
  * GetEventRequest is the request of GetEvent.
@@ -205,7 +571,7 @@ export type GetEventRequest = Message<"intime.event.v1.GetEventRequest"> & {
  * Use `create(GetEventRequestSchema)` to create a new message.
  */
 export const GetEventRequestSchema: GenMessage<GetEventRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 6);
+  messageDesc(file_intime_event_v1_event_service, 18);
 
 /**
  * GetEventResponse is the response of GetEvent.
@@ -226,7 +592,7 @@ export type GetEventResponse = Message<"intime.event.v1.GetEventResponse"> & {
  * Use `create(GetEventResponseSchema)` to create a new message.
  */
 export const GetEventResponseSchema: GenMessage<GetEventResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 7);
+  messageDesc(file_intime_event_v1_event_service, 19);
 
 /**
  * ListEventsRequest is the request of ListEvents. Every filter that is given must match.
@@ -296,7 +662,7 @@ export type ListEventsRequest = Message<"intime.event.v1.ListEventsRequest"> & {
  * Use `create(ListEventsRequestSchema)` to create a new message.
  */
 export const ListEventsRequestSchema: GenMessage<ListEventsRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 8);
+  messageDesc(file_intime_event_v1_event_service, 20);
 
 /**
  * ListEventsResponse is the response of ListEvents.
@@ -324,7 +690,7 @@ export type ListEventsResponse = Message<"intime.event.v1.ListEventsResponse"> &
  * Use `create(ListEventsResponseSchema)` to create a new message.
  */
 export const ListEventsResponseSchema: GenMessage<ListEventsResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 9);
+  messageDesc(file_intime_event_v1_event_service, 21);
 
 /**
  * WatchEventsRequest is the request of WatchEvents. Every filter that is given must match.
@@ -360,7 +726,7 @@ export type WatchEventsRequest = Message<"intime.event.v1.WatchEventsRequest"> &
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 10);
+  messageDesc(file_intime_event_v1_event_service, 22);
 
 /**
  * WatchEventsResponse is one message of the answer of WatchEvents.
@@ -389,7 +755,7 @@ export type WatchEventsResponse = Message<"intime.event.v1.WatchEventsResponse">
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 11);
+  messageDesc(file_intime_event_v1_event_service, 23);
 
 /**
  * ExportEventsRequest is the request of ExportEvents. Every filter that is given must match.
@@ -452,7 +818,7 @@ export type ExportEventsRequest = Message<"intime.event.v1.ExportEventsRequest">
  * Use `create(ExportEventsRequestSchema)` to create a new message.
  */
 export const ExportEventsRequestSchema: GenMessage<ExportEventsRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 12);
+  messageDesc(file_intime_event_v1_event_service, 24);
 
 /**
  * ExportEventsResponse is one message of the answer of ExportEvents: the header, then parts of the file, then the summary.
@@ -497,7 +863,7 @@ export type ExportEventsResponse = Message<"intime.event.v1.ExportEventsResponse
  * Use `create(ExportEventsResponseSchema)` to create a new message.
  */
 export const ExportEventsResponseSchema: GenMessage<ExportEventsResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 13);
+  messageDesc(file_intime_event_v1_event_service, 25);
 
 /**
  * ExportHeader says what an exported file is.
@@ -525,7 +891,7 @@ export type ExportHeader = Message<"intime.event.v1.ExportHeader"> & {
  * Use `create(ExportHeaderSchema)` to create a new message.
  */
 export const ExportHeaderSchema: GenMessage<ExportHeader> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 14);
+  messageDesc(file_intime_event_v1_event_service, 26);
 
 /**
  * ExportSummary says what was exported.
@@ -553,7 +919,7 @@ export type ExportSummary = Message<"intime.event.v1.ExportSummary"> & {
  * Use `create(ExportSummarySchema)` to create a new message.
  */
 export const ExportSummarySchema: GenMessage<ExportSummary> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 15);
+  messageDesc(file_intime_event_v1_event_service, 27);
 
 /**
  * ListEventTypesRequest is the request of ListEventTypes.
@@ -568,7 +934,7 @@ export type ListEventTypesRequest = Message<"intime.event.v1.ListEventTypesReque
  * Use `create(ListEventTypesRequestSchema)` to create a new message.
  */
 export const ListEventTypesRequestSchema: GenMessage<ListEventTypesRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 16);
+  messageDesc(file_intime_event_v1_event_service, 28);
 
 /**
  * ListEventTypesResponse is the response of ListEventTypes.
@@ -589,7 +955,7 @@ export type ListEventTypesResponse = Message<"intime.event.v1.ListEventTypesResp
  * Use `create(ListEventTypesResponseSchema)` to create a new message.
  */
 export const ListEventTypesResponseSchema: GenMessage<ListEventTypesResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 17);
+  messageDesc(file_intime_event_v1_event_service, 29);
 
 /**
  * EventTypeInfo describes an event type.
@@ -631,7 +997,7 @@ export type EventTypeInfo = Message<"intime.event.v1.EventTypeInfo"> & {
  * Use `create(EventTypeInfoSchema)` to create a new message.
  */
 export const EventTypeInfoSchema: GenMessage<EventTypeInfo> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 18);
+  messageDesc(file_intime_event_v1_event_service, 30);
 
 /**
  * GetEventStatisticsRequest is the request of GetEventStatistics. What is counted are the events published from `from` on
@@ -688,7 +1054,7 @@ export type GetEventStatisticsRequest = Message<"intime.event.v1.GetEventStatist
  * Use `create(GetEventStatisticsRequestSchema)` to create a new message.
  */
 export const GetEventStatisticsRequestSchema: GenMessage<GetEventStatisticsRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 19);
+  messageDesc(file_intime_event_v1_event_service, 31);
 
 /**
  * GetEventStatisticsResponse is the response of GetEventStatistics.
@@ -759,7 +1125,7 @@ export type GetEventStatisticsResponse = Message<"intime.event.v1.GetEventStatis
  * Use `create(GetEventStatisticsResponseSchema)` to create a new message.
  */
 export const GetEventStatisticsResponseSchema: GenMessage<GetEventStatisticsResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 20);
+  messageDesc(file_intime_event_v1_event_service, 32);
 
 /**
  * GetCausationRequest is the request of GetCausation.
@@ -780,7 +1146,7 @@ export type GetCausationRequest = Message<"intime.event.v1.GetCausationRequest">
  * Use `create(GetCausationRequestSchema)` to create a new message.
  */
 export const GetCausationRequestSchema: GenMessage<GetCausationRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 21);
+  messageDesc(file_intime_event_v1_event_service, 33);
 
 /**
  * GetCausationResponse is the response of GetCausation.
@@ -822,7 +1188,7 @@ export type GetCausationResponse = Message<"intime.event.v1.GetCausationResponse
  * Use `create(GetCausationResponseSchema)` to create a new message.
  */
 export const GetCausationResponseSchema: GenMessage<GetCausationResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 22);
+  messageDesc(file_intime_event_v1_event_service, 34);
 
 /**
  * ExplainDeliveryRequest is the request of ExplainDelivery.
@@ -850,7 +1216,7 @@ export type ExplainDeliveryRequest = Message<"intime.event.v1.ExplainDeliveryReq
  * Use `create(ExplainDeliveryRequestSchema)` to create a new message.
  */
 export const ExplainDeliveryRequestSchema: GenMessage<ExplainDeliveryRequest> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 23);
+  messageDesc(file_intime_event_v1_event_service, 35);
 
 /**
  * ExplainDeliveryResponse is the response of ExplainDelivery.
@@ -871,7 +1237,7 @@ export type ExplainDeliveryResponse = Message<"intime.event.v1.ExplainDeliveryRe
  * Use `create(ExplainDeliveryResponseSchema)` to create a new message.
  */
 export const ExplainDeliveryResponseSchema: GenMessage<ExplainDeliveryResponse> = /*@__PURE__*/
-  messageDesc(file_intime_event_v1_event_service, 24);
+  messageDesc(file_intime_event_v1_event_service, 36);
 
 /**
  * ExportFormat is the format of an export.
@@ -949,8 +1315,20 @@ export const EventService: GenService<{
     output: typeof PublishEventsResponseSchema;
   },
   /**
-   * ReplayEvents runs the deliveries of failed events again that have not succeeded. The events stay the same ones.
-   * Replaying twice replays once: the second time nothing is failed any more.
+   * PreviewReplay tells what a replay of the events would run, and freezes it under a token for 15 minutes.
+   *
+   * @generated from rpc intime.event.v1.EventService.PreviewReplay
+   */
+  previewReplay: {
+    methodKind: "unary";
+    input: typeof PreviewReplayRequestSchema;
+    output: typeof PreviewReplayResponseSchema;
+  },
+  /**
+   * ReplayEvents runs deliveries of events again, by default those of failed events that have not succeeded: of up to 100
+   * events by their ids, or what a preview froze. The events stay the same ones. Replaying twice replays once: the second
+   * time nothing is failed any more, and one token starts one replay. Up to 500 events are set back at once, more batch by
+   * batch.
    *
    * @generated from rpc intime.event.v1.EventService.ReplayEvents
    */
@@ -958,6 +1336,56 @@ export const EventService: GenService<{
     methodKind: "unary";
     input: typeof ReplayEventsRequestSchema;
     output: typeof ReplayEventsResponseSchema;
+  },
+  /**
+   * GetReplay returns a replay with its progress.
+   *
+   * @generated from rpc intime.event.v1.EventService.GetReplay
+   */
+  getReplay: {
+    methodKind: "unary";
+    input: typeof GetReplayRequestSchema;
+    output: typeof GetReplayResponseSchema;
+  },
+  /**
+   * ListReplays returns the replays that were started, newest first.
+   *
+   * @generated from rpc intime.event.v1.EventService.ListReplays
+   */
+  listReplays: {
+    methodKind: "unary";
+    input: typeof ListReplaysRequestSchema;
+    output: typeof ListReplaysResponseSchema;
+  },
+  /**
+   * PauseReplay has a running replay stop after its batch.
+   *
+   * @generated from rpc intime.event.v1.EventService.PauseReplay
+   */
+  pauseReplay: {
+    methodKind: "unary";
+    input: typeof PauseReplayRequestSchema;
+    output: typeof PauseReplayResponseSchema;
+  },
+  /**
+   * ResumeReplay has a paused replay go on.
+   *
+   * @generated from rpc intime.event.v1.EventService.ResumeReplay
+   */
+  resumeReplay: {
+    methodKind: "unary";
+    input: typeof ResumeReplayRequestSchema;
+    output: typeof ResumeReplayResponseSchema;
+  },
+  /**
+   * AbortReplay ends a replay for good. What was set back stays so.
+   *
+   * @generated from rpc intime.event.v1.EventService.AbortReplay
+   */
+  abortReplay: {
+    methodKind: "unary";
+    input: typeof AbortReplayRequestSchema;
+    output: typeof AbortReplayResponseSchema;
   },
   /**
    * GetEvent returns an event with its deliveries and their attempts.

@@ -73,14 +73,14 @@ export type StatisticsPoint = Message<"intime.event.v1.StatisticsPoint"> & {
   published: bigint;
 
   /**
-   * The events of which every delivery ended well or was skipped; of a handler: the deliveries that succeeded.
+   * The events of which every delivery ended well, was skipped or was discarded; of a handler: the deliveries that succeeded.
    *
    * @generated from field: int64 processed = 3;
    */
   processed: bigint;
 
   /**
-   * The events, or the handler's deliveries, that failed for good.
+   * The events, or the handler's deliveries, that failed for good and were not discarded.
    *
    * @generated from field: int64 dead_lettered = 4;
    */
@@ -122,7 +122,7 @@ export type StatisticsPoint = Message<"intime.event.v1.StatisticsPoint"> & {
   failureRate: number;
 
   /**
-   * From the publication to the end of an event's last delivery, without replays. None in a series of a handler.
+   * From the publication to the end of an event's last delivery, without replays and what was discarded. None in a series of a handler.
    *
    * @generated from field: intime.event.v1.DurationSummary handled = 10;
    */

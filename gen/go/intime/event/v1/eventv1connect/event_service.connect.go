@@ -41,9 +41,26 @@ const (
 	// EventServicePublishEventsProcedure is the fully-qualified name of the EventService's
 	// PublishEvents RPC.
 	EventServicePublishEventsProcedure = "/intime.event.v1.EventService/PublishEvents"
+	// EventServicePreviewReplayProcedure is the fully-qualified name of the EventService's
+	// PreviewReplay RPC.
+	EventServicePreviewReplayProcedure = "/intime.event.v1.EventService/PreviewReplay"
 	// EventServiceReplayEventsProcedure is the fully-qualified name of the EventService's ReplayEvents
 	// RPC.
 	EventServiceReplayEventsProcedure = "/intime.event.v1.EventService/ReplayEvents"
+	// EventServiceGetReplayProcedure is the fully-qualified name of the EventService's GetReplay RPC.
+	EventServiceGetReplayProcedure = "/intime.event.v1.EventService/GetReplay"
+	// EventServiceListReplaysProcedure is the fully-qualified name of the EventService's ListReplays
+	// RPC.
+	EventServiceListReplaysProcedure = "/intime.event.v1.EventService/ListReplays"
+	// EventServicePauseReplayProcedure is the fully-qualified name of the EventService's PauseReplay
+	// RPC.
+	EventServicePauseReplayProcedure = "/intime.event.v1.EventService/PauseReplay"
+	// EventServiceResumeReplayProcedure is the fully-qualified name of the EventService's ResumeReplay
+	// RPC.
+	EventServiceResumeReplayProcedure = "/intime.event.v1.EventService/ResumeReplay"
+	// EventServiceAbortReplayProcedure is the fully-qualified name of the EventService's AbortReplay
+	// RPC.
+	EventServiceAbortReplayProcedure = "/intime.event.v1.EventService/AbortReplay"
 	// EventServiceGetEventProcedure is the fully-qualified name of the EventService's GetEvent RPC.
 	EventServiceGetEventProcedure = "/intime.event.v1.EventService/GetEvent"
 	// EventServiceListEventsProcedure is the fully-qualified name of the EventService's ListEvents RPC.
@@ -74,9 +91,23 @@ type EventServiceClient interface {
 	PublishEvent(context.Context, *v1.PublishEventRequest) (*v1.PublishEventResponse, error)
 	// PublishEvents publishes up to 1,000 events at once: all of them, or none and an error for each field to blame.
 	PublishEvents(context.Context, *v1.PublishEventsRequest) (*v1.PublishEventsResponse, error)
-	// ReplayEvents runs the deliveries of failed events again that have not succeeded. The events stay the same ones.
-	// Replaying twice replays once: the second time nothing is failed any more.
+	// PreviewReplay tells what a replay of the events would run, and freezes it under a token for 15 minutes.
+	PreviewReplay(context.Context, *v1.PreviewReplayRequest) (*v1.PreviewReplayResponse, error)
+	// ReplayEvents runs deliveries of events again, by default those of failed events that have not succeeded: of up to 100
+	// events by their ids, or what a preview froze. The events stay the same ones. Replaying twice replays once: the second
+	// time nothing is failed any more, and one token starts one replay. Up to 500 events are set back at once, more batch by
+	// batch.
 	ReplayEvents(context.Context, *v1.ReplayEventsRequest) (*v1.ReplayEventsResponse, error)
+	// GetReplay returns a replay with its progress.
+	GetReplay(context.Context, *v1.GetReplayRequest) (*v1.GetReplayResponse, error)
+	// ListReplays returns the replays that were started, newest first.
+	ListReplays(context.Context, *v1.ListReplaysRequest) (*v1.ListReplaysResponse, error)
+	// PauseReplay has a running replay stop after its batch.
+	PauseReplay(context.Context, *v1.PauseReplayRequest) (*v1.PauseReplayResponse, error)
+	// ResumeReplay has a paused replay go on.
+	ResumeReplay(context.Context, *v1.ResumeReplayRequest) (*v1.ResumeReplayResponse, error)
+	// AbortReplay ends a replay for good. What was set back stays so.
+	AbortReplay(context.Context, *v1.AbortReplayRequest) (*v1.AbortReplayResponse, error)
 	// GetEvent returns an event with its deliveries and their attempts.
 	GetEvent(context.Context, *v1.GetEventRequest) (*v1.GetEventResponse, error)
 	// ListEvents returns events, newest first, with their deliveries.
@@ -121,10 +152,51 @@ func NewEventServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(eventServiceMethods.ByName("PublishEvents")),
 			connect.WithClientOptions(opts...),
 		),
+		previewReplay: connect.NewClient[v1.PreviewReplayRequest, v1.PreviewReplayResponse](
+			httpClient,
+			baseURL+EventServicePreviewReplayProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("PreviewReplay")),
+			connect.WithClientOptions(opts...),
+		),
 		replayEvents: connect.NewClient[v1.ReplayEventsRequest, v1.ReplayEventsResponse](
 			httpClient,
 			baseURL+EventServiceReplayEventsProcedure,
 			connect.WithSchema(eventServiceMethods.ByName("ReplayEvents")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		getReplay: connect.NewClient[v1.GetReplayRequest, v1.GetReplayResponse](
+			httpClient,
+			baseURL+EventServiceGetReplayProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("GetReplay")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		listReplays: connect.NewClient[v1.ListReplaysRequest, v1.ListReplaysResponse](
+			httpClient,
+			baseURL+EventServiceListReplaysProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("ListReplays")),
+			connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+			connect.WithClientOptions(opts...),
+		),
+		pauseReplay: connect.NewClient[v1.PauseReplayRequest, v1.PauseReplayResponse](
+			httpClient,
+			baseURL+EventServicePauseReplayProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("PauseReplay")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		resumeReplay: connect.NewClient[v1.ResumeReplayRequest, v1.ResumeReplayResponse](
+			httpClient,
+			baseURL+EventServiceResumeReplayProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("ResumeReplay")),
+			connect.WithIdempotency(connect.IdempotencyIdempotent),
+			connect.WithClientOptions(opts...),
+		),
+		abortReplay: connect.NewClient[v1.AbortReplayRequest, v1.AbortReplayResponse](
+			httpClient,
+			baseURL+EventServiceAbortReplayProcedure,
+			connect.WithSchema(eventServiceMethods.ByName("AbortReplay")),
 			connect.WithIdempotency(connect.IdempotencyIdempotent),
 			connect.WithClientOptions(opts...),
 		),
@@ -190,7 +262,13 @@ func NewEventServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 type eventServiceClient struct {
 	publishEvent       *connect.Client[v1.PublishEventRequest, v1.PublishEventResponse]
 	publishEvents      *connect.Client[v1.PublishEventsRequest, v1.PublishEventsResponse]
+	previewReplay      *connect.Client[v1.PreviewReplayRequest, v1.PreviewReplayResponse]
 	replayEvents       *connect.Client[v1.ReplayEventsRequest, v1.ReplayEventsResponse]
+	getReplay          *connect.Client[v1.GetReplayRequest, v1.GetReplayResponse]
+	listReplays        *connect.Client[v1.ListReplaysRequest, v1.ListReplaysResponse]
+	pauseReplay        *connect.Client[v1.PauseReplayRequest, v1.PauseReplayResponse]
+	resumeReplay       *connect.Client[v1.ResumeReplayRequest, v1.ResumeReplayResponse]
+	abortReplay        *connect.Client[v1.AbortReplayRequest, v1.AbortReplayResponse]
 	getEvent           *connect.Client[v1.GetEventRequest, v1.GetEventResponse]
 	listEvents         *connect.Client[v1.ListEventsRequest, v1.ListEventsResponse]
 	watchEvents        *connect.Client[v1.WatchEventsRequest, v1.WatchEventsResponse]
@@ -219,9 +297,63 @@ func (c *eventServiceClient) PublishEvents(ctx context.Context, req *v1.PublishE
 	return nil, err
 }
 
+// PreviewReplay calls intime.event.v1.EventService.PreviewReplay.
+func (c *eventServiceClient) PreviewReplay(ctx context.Context, req *v1.PreviewReplayRequest) (*v1.PreviewReplayResponse, error) {
+	response, err := c.previewReplay.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // ReplayEvents calls intime.event.v1.EventService.ReplayEvents.
 func (c *eventServiceClient) ReplayEvents(ctx context.Context, req *v1.ReplayEventsRequest) (*v1.ReplayEventsResponse, error) {
 	response, err := c.replayEvents.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// GetReplay calls intime.event.v1.EventService.GetReplay.
+func (c *eventServiceClient) GetReplay(ctx context.Context, req *v1.GetReplayRequest) (*v1.GetReplayResponse, error) {
+	response, err := c.getReplay.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ListReplays calls intime.event.v1.EventService.ListReplays.
+func (c *eventServiceClient) ListReplays(ctx context.Context, req *v1.ListReplaysRequest) (*v1.ListReplaysResponse, error) {
+	response, err := c.listReplays.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PauseReplay calls intime.event.v1.EventService.PauseReplay.
+func (c *eventServiceClient) PauseReplay(ctx context.Context, req *v1.PauseReplayRequest) (*v1.PauseReplayResponse, error) {
+	response, err := c.pauseReplay.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// ResumeReplay calls intime.event.v1.EventService.ResumeReplay.
+func (c *eventServiceClient) ResumeReplay(ctx context.Context, req *v1.ResumeReplayRequest) (*v1.ResumeReplayResponse, error) {
+	response, err := c.resumeReplay.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// AbortReplay calls intime.event.v1.EventService.AbortReplay.
+func (c *eventServiceClient) AbortReplay(ctx context.Context, req *v1.AbortReplayRequest) (*v1.AbortReplayResponse, error) {
+	response, err := c.abortReplay.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -298,9 +430,23 @@ type EventServiceHandler interface {
 	PublishEvent(context.Context, *v1.PublishEventRequest) (*v1.PublishEventResponse, error)
 	// PublishEvents publishes up to 1,000 events at once: all of them, or none and an error for each field to blame.
 	PublishEvents(context.Context, *v1.PublishEventsRequest) (*v1.PublishEventsResponse, error)
-	// ReplayEvents runs the deliveries of failed events again that have not succeeded. The events stay the same ones.
-	// Replaying twice replays once: the second time nothing is failed any more.
+	// PreviewReplay tells what a replay of the events would run, and freezes it under a token for 15 minutes.
+	PreviewReplay(context.Context, *v1.PreviewReplayRequest) (*v1.PreviewReplayResponse, error)
+	// ReplayEvents runs deliveries of events again, by default those of failed events that have not succeeded: of up to 100
+	// events by their ids, or what a preview froze. The events stay the same ones. Replaying twice replays once: the second
+	// time nothing is failed any more, and one token starts one replay. Up to 500 events are set back at once, more batch by
+	// batch.
 	ReplayEvents(context.Context, *v1.ReplayEventsRequest) (*v1.ReplayEventsResponse, error)
+	// GetReplay returns a replay with its progress.
+	GetReplay(context.Context, *v1.GetReplayRequest) (*v1.GetReplayResponse, error)
+	// ListReplays returns the replays that were started, newest first.
+	ListReplays(context.Context, *v1.ListReplaysRequest) (*v1.ListReplaysResponse, error)
+	// PauseReplay has a running replay stop after its batch.
+	PauseReplay(context.Context, *v1.PauseReplayRequest) (*v1.PauseReplayResponse, error)
+	// ResumeReplay has a paused replay go on.
+	ResumeReplay(context.Context, *v1.ResumeReplayRequest) (*v1.ResumeReplayResponse, error)
+	// AbortReplay ends a replay for good. What was set back stays so.
+	AbortReplay(context.Context, *v1.AbortReplayRequest) (*v1.AbortReplayResponse, error)
 	// GetEvent returns an event with its deliveries and their attempts.
 	GetEvent(context.Context, *v1.GetEventRequest) (*v1.GetEventResponse, error)
 	// ListEvents returns events, newest first, with their deliveries.
@@ -341,10 +487,51 @@ func NewEventServiceHandler(svc EventServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(eventServiceMethods.ByName("PublishEvents")),
 		connect.WithHandlerOptions(opts...),
 	)
+	eventServicePreviewReplayHandler := connect.NewUnaryHandlerSimple(
+		EventServicePreviewReplayProcedure,
+		svc.PreviewReplay,
+		connect.WithSchema(eventServiceMethods.ByName("PreviewReplay")),
+		connect.WithHandlerOptions(opts...),
+	)
 	eventServiceReplayEventsHandler := connect.NewUnaryHandlerSimple(
 		EventServiceReplayEventsProcedure,
 		svc.ReplayEvents,
 		connect.WithSchema(eventServiceMethods.ByName("ReplayEvents")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	eventServiceGetReplayHandler := connect.NewUnaryHandlerSimple(
+		EventServiceGetReplayProcedure,
+		svc.GetReplay,
+		connect.WithSchema(eventServiceMethods.ByName("GetReplay")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	eventServiceListReplaysHandler := connect.NewUnaryHandlerSimple(
+		EventServiceListReplaysProcedure,
+		svc.ListReplays,
+		connect.WithSchema(eventServiceMethods.ByName("ListReplays")),
+		connect.WithIdempotency(connect.IdempotencyNoSideEffects),
+		connect.WithHandlerOptions(opts...),
+	)
+	eventServicePauseReplayHandler := connect.NewUnaryHandlerSimple(
+		EventServicePauseReplayProcedure,
+		svc.PauseReplay,
+		connect.WithSchema(eventServiceMethods.ByName("PauseReplay")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	eventServiceResumeReplayHandler := connect.NewUnaryHandlerSimple(
+		EventServiceResumeReplayProcedure,
+		svc.ResumeReplay,
+		connect.WithSchema(eventServiceMethods.ByName("ResumeReplay")),
+		connect.WithIdempotency(connect.IdempotencyIdempotent),
+		connect.WithHandlerOptions(opts...),
+	)
+	eventServiceAbortReplayHandler := connect.NewUnaryHandlerSimple(
+		EventServiceAbortReplayProcedure,
+		svc.AbortReplay,
+		connect.WithSchema(eventServiceMethods.ByName("AbortReplay")),
 		connect.WithIdempotency(connect.IdempotencyIdempotent),
 		connect.WithHandlerOptions(opts...),
 	)
@@ -409,8 +596,20 @@ func NewEventServiceHandler(svc EventServiceHandler, opts ...connect.HandlerOpti
 			eventServicePublishEventHandler.ServeHTTP(w, r)
 		case EventServicePublishEventsProcedure:
 			eventServicePublishEventsHandler.ServeHTTP(w, r)
+		case EventServicePreviewReplayProcedure:
+			eventServicePreviewReplayHandler.ServeHTTP(w, r)
 		case EventServiceReplayEventsProcedure:
 			eventServiceReplayEventsHandler.ServeHTTP(w, r)
+		case EventServiceGetReplayProcedure:
+			eventServiceGetReplayHandler.ServeHTTP(w, r)
+		case EventServiceListReplaysProcedure:
+			eventServiceListReplaysHandler.ServeHTTP(w, r)
+		case EventServicePauseReplayProcedure:
+			eventServicePauseReplayHandler.ServeHTTP(w, r)
+		case EventServiceResumeReplayProcedure:
+			eventServiceResumeReplayHandler.ServeHTTP(w, r)
+		case EventServiceAbortReplayProcedure:
+			eventServiceAbortReplayHandler.ServeHTTP(w, r)
 		case EventServiceGetEventProcedure:
 			eventServiceGetEventHandler.ServeHTTP(w, r)
 		case EventServiceListEventsProcedure:
@@ -444,8 +643,32 @@ func (UnimplementedEventServiceHandler) PublishEvents(context.Context, *v1.Publi
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.PublishEvents is not implemented"))
 }
 
+func (UnimplementedEventServiceHandler) PreviewReplay(context.Context, *v1.PreviewReplayRequest) (*v1.PreviewReplayResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.PreviewReplay is not implemented"))
+}
+
 func (UnimplementedEventServiceHandler) ReplayEvents(context.Context, *v1.ReplayEventsRequest) (*v1.ReplayEventsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.ReplayEvents is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) GetReplay(context.Context, *v1.GetReplayRequest) (*v1.GetReplayResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.GetReplay is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) ListReplays(context.Context, *v1.ListReplaysRequest) (*v1.ListReplaysResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.ListReplays is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) PauseReplay(context.Context, *v1.PauseReplayRequest) (*v1.PauseReplayResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.PauseReplay is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) ResumeReplay(context.Context, *v1.ResumeReplayRequest) (*v1.ResumeReplayResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.ResumeReplay is not implemented"))
+}
+
+func (UnimplementedEventServiceHandler) AbortReplay(context.Context, *v1.AbortReplayRequest) (*v1.AbortReplayResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("intime.event.v1.EventService.AbortReplay is not implemented"))
 }
 
 func (UnimplementedEventServiceHandler) GetEvent(context.Context, *v1.GetEventRequest) (*v1.GetEventResponse, error) {
