@@ -222,8 +222,10 @@ CREATE FUNCTION app.drop_month(p_month date) RETURNS boolean
         END IF;
         BEGIN
             -- Nothing is published into that month any more, and nothing of it set back while this looks. Whoever is in the way
-            -- is not waited for: the next run tries again. Who handles events and who counts them lock in this order as well.
-            LOCK TABLE public.event_deliveries, public.event_attempts, public.events IN ACCESS EXCLUSIVE MODE;
+            -- is not waited for: the next run tries again. What the tables refer to is locked as well when they are dropped; so
+            -- all are taken before anything is done, in the order in which others take them.
+            LOCK TABLE public.user_profiles, public.organizations, public.event_deliveries, public.event_attempts, public.events
+                IN ACCESS EXCLUSIVE MODE;
             FOREACH parent IN ARRAY ARRAY['event_deliveries', 'events'] LOOP
                 child := parent || to_char(p_month, '_YYYY_MM');
                 IF to_regclass(format('partitions.%I', child)) IS NULL THEN
