@@ -60,10 +60,11 @@ func (w *deliveryWorker) workQuickly(work context.Context, job *river.Job[delive
 	case e.EventID != ref.EventID:
 		return w.notStarted(work, err)
 	}
-	return w.failed(work, job, r, e.attempt, err, func(ctx context.Context, tx *postgres.Tx, f failure) (standing, error) {
+	gone := false
+	err = w.failed(work, job, r, e.attempt, err, func(ctx context.Context, tx *postgres.Tx, f failure) (standing, error) {
 		// The transaction is gone, and the delivery with it.
 		taken, err := takeAttempts(ctx, tx, r.name, ref)
-		if err != nil || len(taken) == 0 {
+		if gone = err == nil && len(taken) == 0; err != nil || gone {
 			return standing{}, err
 		}
 		if err := e.noteRefusal(ctx, tx, f.refused); err != nil {
@@ -71,4 +72,9 @@ func (w *deliveryWorker) workQuickly(work context.Context, job *river.Job[delive
 		}
 		return e.fail(ctx, tx, w.bus.config, f)
 	})
+	if gone {
+		// Somebody else has it, or the handler was disabled meanwhile.
+		return errNotTaken
+	}
+	return err
 }
