@@ -65,7 +65,8 @@ func classify(work context.Context, timeout time.Duration, r *registration, a at
 	case postgres.Interrupted(err):
 		f.outcome = "interrupted"
 	// Behind those: a handler that calls every error permanent does not mean them.
-	case isPermanent(err):
+	// What a limit refused once it refuses again.
+	case isPermanent(err), f.refused != "":
 		f.giveUp = giveUpPermanent
 	case errors.Is(err, context.DeadlineExceeded):
 		f.outcome = "timed_out"

@@ -156,7 +156,9 @@ func (n *neighbours) finish(ctx context.Context, tx *postgres.Tx) error {
 		}
 		settled[e.ref()] = e.now.NextAttemptAt == nil
 	}
-	left := slices.DeleteFunc(slices.Clone(n.job.Args.Deliveries), func(ref deliveryRef) bool { return settled[ref] || n.skipped[ref.EventID] })
+	left := slices.DeleteFunc(slices.Clone(n.job.Args.Deliveries), func(ref deliveryRef) bool {
+		return settled[ref] || n.skipped[ref.EventID]
+	})
 	return split(ctx, tx, n.job, left)
 }
 

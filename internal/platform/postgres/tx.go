@@ -83,12 +83,6 @@ func (tx *Tx) Claim(ctx context.Context) error {
 	return nil
 }
 
-// claim has the claims and the role go with the next statement.
-func (tx *Tx) claim(claims string) {
-	tx.later(`SELECT set_config('request.jwt.claims', $1, true), set_config('role', $2, true)`, claims, roleAuthenticated)
-	tx.claiming = tx.waiting[len(tx.waiting)-1]
-}
-
 // Exec runs a statement.
 func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	if len(tx.waiting) == 0 && !tx.closed {
@@ -181,6 +175,12 @@ func (tx *Tx) Conn() *pgx.Conn { return tx.conn }
 // later has a statement go with the next one.
 func (tx *Tx) later(sql string, args ...any) {
 	tx.waiting = append(tx.waiting, &pgx.QueuedQuery{SQL: sql, Arguments: args})
+}
+
+// claim has the claims and the role go with the next statement.
+func (tx *Tx) claim(claims string) {
+	tx.later(`SELECT set_config('request.jwt.claims', $1, true), set_config('role', $2, true)`, claims, roleAuthenticated)
+	tx.claiming = tx.waiting[len(tx.waiting)-1]
 }
 
 // flush sends what waits.
