@@ -85,7 +85,8 @@ func entities(t *testing.T, conn *pgx.Conn) string {
 	}
 	columns := collect[column](t, conn, `
 		SELECT c.relname, a.attname,
-			replace(replace(format_type(CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, NULL), '[]', '_array'), 'timestamp with time zone', 'timestamptz'),
+			replace(replace(format_type(CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, NULL),
+				'[]', '_array'), 'timestamp with time zone', 'timestamptz'),
 			CASE WHEN k.types LIKE '%p%' THEN ' PK' WHEN k.types LIKE '%f%' THEN ' FK' ELSE '' END
 		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
 		CROSS JOIN LATERAL (

@@ -60,7 +60,10 @@ func (c Clients) Await(t *testing.T, id string, status eventv1.EventStatus) (eve
 // Redeliver has every delivery of the event run again, as a replay would or a job that came twice.
 func Redeliver(t *testing.T, conn *pgx.Conn, eventID string) {
 	t.Helper()
-	Exec(t, conn, `INSERT INTO event_attempts SELECT * FROM event_attempt_history WHERE event_id = $1 AND outcome = 'succeeded'`, eventID)
+	Exec(t, conn, `
+		INSERT INTO event_attempts (org_id, event_id, handler_name, number, outcome, started_at, finished_at, worker, worker_version)
+		SELECT org_id, event_id, handler_name, number, outcome, started_at, finished_at, worker, worker_version
+		FROM event_attempt_history WHERE event_id = $1 AND outcome = 'succeeded'`, eventID)
 	Exec(t, conn, `
 		UPDATE event_deliveries SET status = 'pending', lease_token = NULL, lease_expires_at = NULL, next_attempt_at = NULL,
 			finished_at = NULL WHERE event_id = $1`, eventID)

@@ -48,6 +48,15 @@ func (d *dispatcher) run(ctx context.Context) {
 	}
 }
 
+// runAll dispatches all there is.
+func (d *dispatcher) runAll(ctx context.Context) error {
+	for {
+		if more, err := d.runOnce(ctx); err != nil || !more {
+			return err
+		}
+	}
+}
+
 // runOnce dispatches one batch and says whether there may be more. Should the server lose this commit in a crash, the events
 // are in the outbox again.
 func (d *dispatcher) runOnce(ctx context.Context) (more bool, err error) {

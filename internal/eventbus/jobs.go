@@ -43,7 +43,8 @@ func completeJob(ctx context.Context, tx *postgres.Tx, job *river.Job[deliveryAr
 	if job == nil { // see RunDue
 		return nil
 	}
-	_, err := tx.Exec(ctx, `UPDATE river.river_job SET state = 'completed', finalized_at = now() WHERE id = $1 AND state = 'running'`, job.ID)
+	_, err := tx.Exec(ctx, `
+		UPDATE river.river_job SET state = 'completed', finalized_at = now() WHERE id = $1 AND state = 'running'`, job.ID)
 	if err != nil {
 		return fmt.Errorf("complete the job: %w", err)
 	}

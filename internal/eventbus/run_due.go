@@ -32,11 +32,8 @@ func (b *Bus) RunDue(ctx context.Context, db *postgres.DB) ([]Attempted, error) 
 		made     []Attempted
 	)
 	for {
-		for more := true; more; {
-			var err error
-			if more, err = dispatch.runOnce(ctx); err != nil {
-				return made, err
-			}
+		if err := dispatch.runAll(ctx); err != nil {
+			return made, err
 		}
 		due, err := b.dueDeliveries(ctx, db)
 		if err != nil {

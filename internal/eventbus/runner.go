@@ -132,7 +132,8 @@ func (b *Bus) registry() (types, handlers []byte, err error) {
 // with more would be too many for one server.
 func (b *Bus) Connections() int32 {
 	const others, busyTypes = 2, 3
-	return int32(b.config.Concurrency*min(len(b.queues()), busyTypes) + maintenanceWorkers + others) //nolint:gosec // at most a few thousand
+	n := b.config.Concurrency*min(len(b.queues()), busyTypes) + maintenanceWorkers + others
+	return int32(n) //nolint:gosec // at most a few thousand
 }
 
 // queues are the River queues of the types that have handlers.

@@ -7,6 +7,6 @@ func Warm() []string {
 	return []string{
 		`SELECT count(*) FROM app.take_deliveries(` + nobody + `, ` + nobody + `, '')`,
 		`SELECT app.finish_deliveries(` + nobody + `, ` + nobody + `, '', '{0 s}', '{0 s}', '', '', 0)`,
-		`SELECT app.start_delivery('00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000000', '', NULL, NULL, '', '', NULL, NULL)`,
+		`SELECT app.start_delivery((` + nobody + `)[1], (` + nobody + `)[1], '', gen_random_uuid(), '1 s', '', '', now(), '')`,
 	}
 }

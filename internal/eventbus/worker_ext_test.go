@@ -303,7 +303,8 @@ func TestWorker_Sweeps(t *testing.T) {
 	b.await(t, overdue, "failed")
 	b.await(t, early, "failed")
 	stop()
-	require.Equal(t, int64(2), apptest.Exec(t, b.admin, `DELETE FROM river.river_job WHERE kind = 'event_delivery' AND state <> 'completed'`))
+	require.Equal(t, int64(2), apptest.Exec(t, b.admin, `
+		DELETE FROM river.river_job WHERE kind = 'event_delivery' AND state <> 'completed'`))
 	apptest.Exec(t, b.admin, `UPDATE event_deliveries SET next_attempt_at = now() - interval '1 hour' WHERE event_id = $1`, overdue)
 	never := b.publish(t, &systemv1.SystemProbed{})[0] // and one that the dispatcher has not seen
 	b.start(t, eventbus.Config{SweepAfter: time.Millisecond}, probedHandlers{

@@ -130,7 +130,8 @@ func TestSchema_Delivery_Succeeds(t *testing.T) {
 	} {
 		require.False(t, b.processed(t, args[0], args[1], args[2]), name)
 		require.Equal(t, standing{}, b.failed(t, args[0], args[1], args[2], "failed", "x", time.Second, nil), name)
-		require.Equal(t, []bool{false}, column[bool](t, b.worker, `SELECT app.hold_delivery($1, $2, $3, $4)`, b.org.Org, args[0], args[1], args[2]), name)
+		require.Equal(t, []bool{false}, column[bool](t, b.worker, `SELECT app.hold_delivery($1, $2, $3, $4)`,
+			b.org.Org, args[0], args[1], args[2]), name)
 	}
 	require.Equal(t, []bool{true}, column[bool](t, b.worker, `SELECT app.hold_delivery($1, $2, $3, $4)`, b.org.Org, event, "h", token))
 	require.True(t, b.processed(t, event, "h", token))
@@ -403,7 +404,8 @@ func TestSchema_DispatchEvents(t *testing.T) {
 	d := dispatch(t, b.worker, 1)
 	require.EqualValues(t, 1, d.Taken)
 	require.Equal(t, handlers, d.HandlerNames)
-	require.Equal(t, []string{"job-created"}, column[string](t, b.Admin, `SELECT DISTINCT queue FROM river.river_job WHERE kind = 'event_delivery'`))
+	require.Equal(t, []string{"job-created"}, column[string](t, b.Admin, `
+		SELECT DISTINCT queue FROM river.river_job WHERE kind = 'event_delivery'`))
 	require.Equal(t, one, d.EventIDs[0], "the oldest first")
 	d = dispatch(t, b.worker, nil)
 	require.EqualValues(t, 1, d.Taken)
@@ -501,7 +503,8 @@ func TestSchema_BusFunctions_Refused(t *testing.T) {
 		`SELECT app.hold_delivery(@org, @event, 'h', @token)`, `SELECT app.take_deliveries(ARRAY[@org::uuid], ARRAY[@event::uuid], 'h')`,
 		`SELECT app.finish_deliveries(ARRAY[@org::uuid], ARRAY[@event::uuid], 'h', '{0 s}', '{0 s}', 'w', 'v', NULL)`,
 		`SELECT app.fail_taken(@org, @event, 'h', '0 s', '0 s', 'w', 'v', 'failed', 'x', '1 s', NULL)`,
-		`SELECT app.dispatch_events(10, 10, NULL, '{}')`, `SELECT app.settle_event(@org, @event)`, `SELECT app.overdue_deliveries('1 s', 10)`,
+		`SELECT app.dispatch_events(10, 10, NULL, '{}')`, `SELECT app.settle_event(@org, @event)`,
+		`SELECT app.overdue_deliveries('1 s', 10)`,
 		`SELECT app.audit_event(@org, 'x', @event, '{}', 'info')`, `SELECT app.register_events('[]', '[]')`,
 		`SELECT app.make_partitions(3)`,
 		`SELECT app.session(@me)`,

@@ -172,15 +172,15 @@ func (tx *Tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementD
 // Conn returns the connection.
 func (tx *Tx) Conn() *pgx.Conn { return tx.conn }
 
-// later has a statement go with the next one.
-func (tx *Tx) later(sql string, args ...any) {
-	tx.waiting = append(tx.waiting, &pgx.QueuedQuery{SQL: sql, Arguments: args})
-}
-
 // claim has the claims and the role go with the next statement.
 func (tx *Tx) claim(claims string) {
 	tx.later(`SELECT set_config('request.jwt.claims', $1, true), set_config('role', $2, true)`, claims, roleAuthenticated)
 	tx.claiming = tx.waiting[len(tx.waiting)-1]
+}
+
+// later has a statement go with the next one.
+func (tx *Tx) later(sql string, args ...any) {
+	tx.waiting = append(tx.waiting, &pgx.QueuedQuery{SQL: sql, Arguments: args})
 }
 
 // flush sends what waits.
