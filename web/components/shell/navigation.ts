@@ -1,6 +1,3 @@
-import type { DescMethod } from "@bufbuild/protobuf";
-import { EventService } from "@intime/client/event";
-import { JobService } from "@intime/client/job";
 import { type LucideIcon, BriefcaseBusiness, Zap } from "lucide-react";
 
 export interface NavigationEntry {
@@ -9,11 +6,14 @@ export interface NavigationEntry {
   icon: LucideIcon;
   /** The key that goes there, after "g". */
   key: string;
-  /** What the page shows first: who may not call it does not see the entry. */
-  method: DescMethod;
+  /**
+   * What the page's first call asks for: who lacks it does not see the entry. It is written out, for every page carries the
+   * navigation, and must not carry every page's service with it. A test compares it with the schema.
+   */
+  permission: string;
 }
 
 export const navigation: readonly NavigationEntry[] = [
-  { href: "/admin/events/", label: "Events", icon: Zap, key: "e", method: EventService.method.listEvents },
-  { href: "/admin/jobs/", label: "Jobs", icon: BriefcaseBusiness, key: "j", method: JobService.method.listJobs },
+  { href: "/admin/events/", label: "Events", icon: Zap, key: "e", permission: "event:read" },
+  { href: "/admin/jobs/", label: "Jobs", icon: BriefcaseBusiness, key: "j", permission: "job:read" },
 ];

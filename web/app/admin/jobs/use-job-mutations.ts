@@ -1,10 +1,12 @@
 import { createConnectQueryKey, useMutation } from "@connectrpc/connect-query";
 import { messageOf } from "@intime/client";
-import { EventService } from "@intime/client/event";
 import { JobService } from "@intime/client/job";
-import { useQueryClient } from "@tanstack/react-query";
+import { type QueryKey, useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "next/navigation";
 import { toast } from "@/lib/toast";
+
+/** What connect-query calls all that was asked of EventService. Written out, so that jobs do not carry events with them. */
+export const eventQueries: QueryKey = ["connect-query", { serviceName: "intime.event.v1.EventService" }];
 
 /** Creating, changing and deleting jobs: each says that it was done, and has what it made old loaded again. */
 export function useJobMutations() {
@@ -12,9 +14,8 @@ export function useJobMutations() {
   const router = useRouter();
 
   function reload() {
-    for (const schema of [JobService, EventService]) {
-      void queryClient.invalidateQueries({ queryKey: createConnectQueryKey({ schema, cardinality: undefined }) });
-    }
+    const jobQueries = createConnectQueryKey({ schema: JobService, cardinality: undefined });
+    for (const queryKey of [jobQueries, eventQueries]) void queryClient.invalidateQueries({ queryKey });
   }
 
   const create = useMutation(JobService.method.createJob, {
