@@ -18,7 +18,13 @@ import (
 // root is the project, seen from this folder.
 const root = ".."
 
-func TestMain(m *testing.M) { apptest.Main(m) }
+func TestMain(m *testing.M) {
+	if isCurl() {
+		runCurl()
+		return
+	}
+	apptest.Main(m)
+}
 
 // documents returns the Markdown files of the project by their path from the root.
 func documents(t *testing.T) map[string]string {

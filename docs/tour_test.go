@@ -2,6 +2,7 @@ package docs_test
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -23,9 +24,6 @@ var (
 // TestReadme_TourWorks runs the tour's calls by curl, as they stand there. What a line should answer is said behind "# →".
 func TestReadme_TourWorks(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("there is no curl on this machine")
-	}
 	env := apptest.New(t, apptest.Options{Work: true, AllowFaults: true})
 	var script strings.Builder
 	for _, block := range shell.FindAllStringSubmatch(documents(t)["README.md"], -1) {
@@ -42,7 +40,7 @@ func TestReadme_TourWorks(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, "sh", "-euc", text)
-	command.Dir = t.TempDir()
+	command.Dir, command.Env = t.TempDir(), append(os.Environ(), pathWithCurl(t))
 	output, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", output)
 

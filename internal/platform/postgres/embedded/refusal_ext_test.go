@@ -52,23 +52,6 @@ func TestStart_Refusals(t *testing.T) {
 	require.Equal(t, "still here", query(t, again, "SELECT value FROM kept"), "a refusal changed something")
 }
 
-func TestStart_KeepsToTheVersionOfTheData(t *testing.T) {
-	t.Parallel()
-	found, err := filepath.Glob("/usr/lib/postgresql/1[567]/bin/postgres")
-	require.NoError(t, err)
-	if len(found) == 0 {
-		t.Skip("needs an installed Postgres older than the pinned one")
-	}
-	dir := newDir(t)
-	made := start(t, embedded.Config{Dir: dir, BinDir: filepath.Dir(found[0])})
-	exec(t, made, "CREATE TABLE kept AS SELECT upper('ü') AS value")
-	require.NoError(t, made.Stop(t.Context()))
-
-	again := start(t, embedded.Config{Dir: dir})
-	require.Equal(t, made.Version(), again.Version())
-	require.Equal(t, "Ü", query(t, again, "SELECT value FROM kept"))
-}
-
 func TestStart_NotADataFolder(t *testing.T) {
 	t.Parallel()
 	dir := newDir(t)
@@ -121,33 +104,6 @@ func TestStart_BadConfig(t *testing.T) {
 			require.Contains(t, refused(t, tc.cfg), tc.want)
 		})
 	}
-}
-
-func TestStart_AsRoot(t *testing.T) {
-	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("only root runs Postgres as another user")
-	}
-	t.Run("ClosedParent", func(t *testing.T) {
-		t.Parallel()
-		dir := newDir(t)
-		closed := filepath.Join(dir, "closed")
-		require.NoError(t, os.Mkdir(closed, 0o700))
-		message := refused(t, embedded.Config{Dir: filepath.Join(closed, "below")})
-		require.Contains(t, message, "cannot pass through "+closed+" (mode 700)")
-	})
-	t.Run("FolderOfAnotherUser", func(t *testing.T) {
-		t.Parallel()
-		dir := newDir(t)
-		giveAway(t, dir)
-		require.Contains(t, refused(t, embedded.Config{Dir: dir}), "belongs to user 65534")
-	})
-	t.Run("DataOfRoot", func(t *testing.T) {
-		t.Parallel()
-		dir := newDir(t)
-		require.NoError(t, os.MkdirAll(filepath.Join(dir, "data", "base"), 0o700))
-		require.Contains(t, refused(t, embedded.Config{Dir: dir}), "belongs to root")
-	})
 }
 
 func TestDefaultDir(t *testing.T) {
