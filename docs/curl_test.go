@@ -1,7 +1,6 @@
 package docs_test
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -57,11 +56,4 @@ func curl(args []string) error {
 	defer func() { _ = response.Body.Close() }()
 	_, err = io.Copy(os.Stdout, response.Body)
 	return err
-}
-
-func runCurl() {
-	if err := curl(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
 }

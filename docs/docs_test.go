@@ -20,7 +20,9 @@ const root = ".."
 
 func TestMain(m *testing.M) {
 	if isCurl() {
-		runCurl()
+		if err := curl(os.Args[1:]); err != nil {
+			panic(err)
+		}
 		return
 	}
 	apptest.Main(m)
